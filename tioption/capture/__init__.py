@@ -1,0 +1,8 @@
+"""Capture files in, TCP segments out: file formats, link layers and tunnels."""
+
+from tioption.capture.reader import Capture
+from tioption.capture.segment import CutSegment, Segment
+from tioption.capture.source import Source
+from tioption.capture.undecoded import Undecoded
+
+__all__ = ["Capture", "CutSegment", "Segment", "Source", "Undecoded"]

@@ -1,0 +1,83 @@
+"""The command line `tiopt`: parse, call, render, and nothing else.
+
+Start-up is part of the interface: one command's module is imported per run, and typer only where it has something to
+say (help, completion, errors). See `declare.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+from tioption import __version__
+from tioption.cli.declare import Command, MachineError, UsageError
+from tioption.errors import TioptError
+
+_MODULES = {"decode": "tioption.cli.decode", "explain": "tioption.cli.explain"}
+
+USAGE, UNREADABLE, LACKING = 2, 3, 4
+"""Exit statuses of wrong usage, input not read to its end, and something the machine lacks."""
+
+_INTERRUPTED, _BROKEN_PIPE, _INTERNAL = 130, 141, 70  # as a shell reports SIGINT and SIGPIPE; EX_SOFTWARE
+
+
+def _command(name: str) -> Command:
+    command: Command = import_module(_MODULES[name]).COMMAND
+    return command
+
+
+def _run(words: list[str]) -> int:
+    if words == ["--version"]:
+        sys.stdout.write(f"tiopt {__version__}\n")
+        return 0
+    completing = "_TIOPT_COMPLETE" in os.environ
+    if words and words[0] in _MODULES and not completing:
+        from tioption.cli import quick
+
+        command = _command(words[0])
+        values = quick.parse(command, words[1:])
+        if values is not None:
+            return command.run(**values)
+    from tioption.cli import app
+
+    parsed = app.parse([_command(name) for name in _MODULES], words)
+    if isinstance(parsed, int):
+        return parsed
+    command, values = parsed
+    return command.run(**values)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run `tiopt` with these words (default: the process's own) and return its exit status; never raises."""
+    if words is None:
+        words = sys.argv[1:]
+    try:
+        status = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; what is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except UsageError as error:
+        return _fail(words, f"{error}", USAGE)
+    except MachineError as error:
+        return _fail(words, f"{error}", LACKING)
+    except TioptError as error:
+        return _fail(words, f"{error}", UNREADABLE)
+    except OSError as error:
+        return _fail(words, f"cannot write the output: {(error.strerror or str(error)).lower()}", LACKING)
+    except Exception as error:
+        if "TIOPT_DEBUG" in os.environ:
+            raise
+        what = f"internal error, please report it: {type(error).__name__}: {error} (TIOPT_DEBUG=1 shows where)"
+        return _fail(words, what, _INTERNAL)
+    return status
+
+
+def _fail(words: list[str], text: str, status: int) -> int:
+    command = f" {words[0]}" if status == USAGE and words else ""
+    sys.stderr.write(f"tiopt{command}: {text}\n")
+    return status

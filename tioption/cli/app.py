@@ -1,0 +1,124 @@
+"""The typer application, made from the commands' declarations: help, completion, and errors for people.
+
+It only parses: the command it understood is returned, and runs outside, where the quick path runs too.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+from tioption import __version__
+from tioption.cli.declare import Command, Flag, Option
+
+_HELP = "Decode and examine the transport-independent flow TCP option in captures."
+_EXAMPLES = (
+    "Examples:",
+    "tiopt decode capture.pcap",
+    "tcpdump -w - -i eth0 tcp | tiopt decode -",
+    "tiopt decode --format json *.pcapng.gz | jq .tifid",
+    "tiopt explain fd140a4530be79bf00000000001d00000000001f",
+)
+
+
+def _epilog(examples: Sequence[str]) -> str:
+    """Each example on a line of its own: both of typer's help formats break lines only at empty ones."""
+    return "\n\n".join(examples)
+
+
+def _parameter(option: Option | Flag) -> inspect.Parameter:
+    settings: dict[str, Any] = {"help": option.help}
+    annotation: Any
+    default: Any
+    if isinstance(option, Flag):
+        annotation, default = bool, False
+    else:
+        default = option.default
+        settings["metavar"] = option.metavar or None
+        if option.choices:
+            annotation = _choices(option)
+            default = annotation(default) if default is not None else None
+        else:
+            annotation = option.type
+        if option.type is int:
+            settings |= {"min": option.least, "max": option.most}
+        if default is None:
+            annotation = annotation | None
+    annotation = Annotated[annotation, typer.Option(*option.flags, **settings)]
+    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _choices(option: Option) -> type[Enum]:
+    """The only form of a choice that every typer release understands."""
+    members: Any = {choice: choice for choice in option.choices}
+    make: Any = Enum  # the type checker wants names it can read in the call
+    kind: type[Enum] = make(option.name.capitalize(), members)
+    return kind
+
+
+def _signature(command: Command) -> inspect.Signature:
+    argument = inspect.Parameter(
+        command.argument.name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        annotation=Annotated[list[str], typer.Argument(metavar=command.argument.metavar, help=command.argument.help)],
+    )
+    return inspect.Signature([argument, *map(_parameter, command.options)])
+
+
+class _Parser:
+    """The application and what it understood."""
+
+    def __init__(self, commands: Sequence[Command]) -> None:
+        self.chosen: tuple[Command, dict[str, Any]] | None = None
+        self.app = typer.Typer(
+            name="tiopt",
+            help=_HELP,
+            epilog=_epilog(_EXAMPLES),
+            no_args_is_help=True,
+            pretty_exceptions_enable=False,
+            context_settings={"help_option_names": ["-h", "--help"]},
+        )
+        self.app.callback()(self._global_options)
+        for command in commands:
+            self._add(command)
+
+    @staticmethod
+    def _global_options(
+        version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+    ) -> None:
+        if version:
+            typer.echo(f"tiopt {__version__}")
+            raise typer.Exit
+
+    def _add(self, command: Command) -> None:
+        def understood(**values: Any) -> None:
+            plain = {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
+            self.chosen = command, plain
+
+        signature = _signature(command)
+        understood.__signature__ = signature  # type: ignore[attr-defined]
+        understood.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+        self.app.command(
+            command.name,
+            short_help=command.summary,
+            help=command.description,
+            epilog=_epilog(("Examples:", *command.examples)),
+            no_args_is_help=True,
+        )(understood)
+
+
+def parse(commands: Sequence[Command], words: list[str]) -> tuple[Command, dict[str, Any]] | int:
+    """The command that `words` call and its values, or the exit status where there is nothing left to do."""
+    parser = _Parser(commands)
+    try:
+        parser.app(args=words, prog_name="tiopt")
+    except SystemExit as stop:
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if status or parser.chosen is None:
+            return status
+    assert parser.chosen is not None
+    return parser.chosen

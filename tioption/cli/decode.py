@@ -1,0 +1,170 @@
+"""`tiopt decode`: one line per flow option of one or several captures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError
+
+_FORMATS = ("text", "table", "json", "csv")
+
+
+def run(  # the names are those of the options
+    files: list[str],
+    format: str | None,  # noqa: A002
+    style: str | None,
+    all: bool,  # noqa: A002
+    kind_d: int,
+    kind_c: int,
+    output: str | None,
+) -> int:
+    """Decode the files and return the exit status."""
+    from tioption.option import Kinds
+
+    if kind_d == kind_c:
+        raise UsageError(f"--kind-d and --kind-c must differ, both are {kind_d}")
+    if style is not None and format not in (None, "text"):
+        raise UsageError(f"--style is for --format text, not for {format}")
+    out = sys.stdout if output is None else _opened(output, files)
+    if format is None:
+        format = "table" if out.isatty() and style is None else "text"  # noqa: A001
+    decoder = _Decoder(out, Kinds(kind_d, kind_c), every=all)
+    if format == "text":
+        decoder.text(files, paper=style == "paper")
+    elif format == "json":
+        decoder.json(files)
+    elif format == "csv":
+        decoder.csv(files)
+    else:
+        decoder.table(files)
+    out.flush()
+    for line in decoder.remarks:
+        sys.stderr.write(line)
+    if out is not sys.stdout:
+        out.close()
+    return 3 if decoder.failed else 0
+
+
+def _opened(output: str, files: list[str]) -> TextIO:
+    path = Path(output)
+    if path.exists() and any(file != "-" and Path(file).exists() and path.samefile(file) for file in files):
+        raise UsageError(f"-o {output} would overwrite its own input")
+    try:
+        return path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        raise UsageError(f"-o {output}: {(error.strerror or str(error)).lower()}") from None
+
+
+class _Decoder:
+    """Takes captures one after the other and writes what they hold; a damaged one never keeps the others back."""
+
+    def __init__(self, out: TextIO, kinds: Any, *, every: bool) -> None:
+        from tioption.cli.progress import Progress
+
+        self.failed = False
+        self.remarks: list[str] = []
+        self._out = out
+        self._kinds = kinds
+        self._every = every
+        self._progress = Progress(visible=sys.stderr.isatty() and not out.isatty())
+        if out is sys.stdout:
+            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+
+    def _segments(self, file: str) -> Iterator[Any]:
+        """The segments of one file that matter; damage is reported and ends only this file."""
+        from tioption.capture import Capture
+        from tioption.errors import CaptureError
+
+        try:
+            with Capture(file, self._on_read) as capture:
+                try:
+                    yield from capture.segments(None if self._every else self._kinds)
+                finally:
+                    self.remarks += [f"tiopt: {file}: {undecoded}\n" for undecoded in capture.undecoded]
+        except CaptureError as error:
+            self.failed = True
+            self._progress.clear()
+            self._out.flush()
+            sys.stderr.write(f"tiopt: {error}\n")
+        self._progress.clear()
+
+    def _on_read(self, source: Any) -> None:
+        if source.size is None:
+            self._out.flush()
+        self._progress.update(source.name, source.consumed, source.size)
+
+    def _rows(self, files: list[str]) -> Iterator[dict[str, Any]]:
+        from tioption.render.rows import rows
+
+        for file in files:
+            for segment in self._segments(file):
+                yield from rows(file, segment, self._kinds, every=self._every)
+
+    def text(self, files: list[str], *, paper: bool) -> None:
+        """Tcpdump's lines or the paper's, one per segment."""
+        from tioption.option import has_flow_option
+        from tioption.render.lines import LinePrinter
+
+        write = self._out.write
+        for file in files:
+            line: Callable[[Any], str] = LinePrinter(paper=paper, kinds=self._kinds).line
+            for segment in self._segments(file):
+                if self._every or has_flow_option(segment.options, segment.options_length, self._kinds):
+                    write(line(segment) + "\n")
+
+    def json(self, files: list[str]) -> None:
+        """JSON Lines."""
+        from json import JSONEncoder
+
+        encode = JSONEncoder().encode
+        for row in self._rows(files):
+            self._out.write(encode(row) + "\n")
+
+    def csv(self, files: list[str]) -> None:
+        """CSV with a header line."""
+        import csv
+
+        from tioption.render.rows import KEYS, csv_values
+
+        writer = csv.writer(self._out, lineterminator="\n")
+        writer.writerow(KEYS)
+        writer.writerows(csv_values(row) for row in self._rows(files))
+
+    def table(self, files: list[str]) -> None:
+        """A table for people, coloured on a terminal."""
+        from rich.console import Console
+
+        from tioption.render.table import print_table
+
+        print_table(self._rows(files), Console(file=self._out, highlight=False, markup=False, emoji=False))
+
+
+COMMAND = Command(
+    "decode",
+    "Print the flow options of captures, one line each.",
+    "Print the flow options of captures, one line each, in capture order. Files may be pcap or pcapng, compressed with "
+    "gzip or zstd or not; - is standard input. A damaged file is read up to the damage (exit status 3).",
+    (
+        "tiopt decode capture.pcap",
+        "tiopt decode --all --style paper handshake.pcapng",
+        "tiopt decode --format json *.pcap.gz > options.jsonl",
+        "tcpdump -i eth0 -U -w - tcp | tiopt decode --format text -",
+    ),
+    Argument("files", "FILE", "Capture files, or - for standard input."),
+    (
+        Option(
+            "format",
+            ("--format", "-f"),
+            "How to print: a table where the output is a terminal, else text. JSON is one object a line.",
+            choices=_FORMATS,
+        ),
+        Option("style", ("--style",), "Whose lines text has: tcpdump's, or the paper's.", choices=("tcpdump", "paper")),
+        Flag("all", ("--all", "-a"), "Print every TCP segment, not only those with a flow option."),
+        *KIND_OPTIONS,
+        Option("output", ("-o", "--output"), "Write to this file instead of standard output.", "OUT"),
+    ),
+    run,
+)

@@ -1,0 +1,54 @@
+"""Write the generated files, or with `--check` say which of them no longer match the definition (exit status 1)."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tioption.generate import option_page, python_layout
+
+ROOT = Path(__file__).resolve().parents[2]
+
+TARGETS: dict[str, Callable[[], str]] = {
+    "tioption/layout.py": python_layout.render,
+    "docs/reference/option-layout.md": option_page.render,
+}
+
+
+def drifted(root: Path = ROOT) -> list[str]:
+    """A unified diff for each file under `root` that is not what its generator makes."""
+    diffs = []
+    for name, render in TARGETS.items():
+        path = root / name
+        committed = path.read_text() if path.exists() else ""
+        made = render()
+        if committed != made:
+            lines = difflib.unified_diff(
+                committed.splitlines(keepends=True), made.splitlines(keepends=True), name, f"{name} (generated)"
+            )
+            diffs.append("".join(lines))
+    return diffs
+
+
+def main(arguments: list[str]) -> int:
+    """Run as `python -m tioption.generate [--check]`; returns the exit status."""
+    if arguments not in ([], ["--check"]):
+        sys.stderr.write("usage: python -m tioption.generate [--check]\n")
+        return 2
+    if arguments:
+        diffs = drifted()
+        sys.stdout.writelines(diffs)
+        sys.stdout.write(f"{len(TARGETS)} generated files checked, {len(diffs)} out of date\n")
+        return 1 if diffs else 0
+    for name, render in TARGETS.items():
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render())
+        sys.stdout.write(f"wrote {name}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
