@@ -24,6 +24,7 @@ _COMPRESSED_CHUNK: Final = 1 << 16
 # input would have given: small steps while the file may be small, larger ones once the calls would cost time.
 _FIRST_STEP: Final = 64
 _STEP: Final = 1 << 10
+_TRAILER: Final = 8  # octets of checksums at the end of a stream: 8 in gzip, 4 in zstd
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -145,27 +146,54 @@ class Source:
 
         Yields b"" before each read, so that what came before can be handed on while the read waits.
         """
-        decompressor = make()
-        step = _FIRST_STEP
-        while data:
-            octets = self._step(decompressor, data[:step], name)
-            if octets:
-                yield octets
-            while len(octets) == CHUNK and not decompressor.eof:
-                octets = self._step(decompressor, b"", name)
-                yield octets
-            data = (decompressor.unused_data if decompressor.eof else b"") + data[step:]
-            if not data:
+        decompressor: _Decompressor | None = None
+        between = b""  # what came since the last member ended, until it is enough to tell what it is
+        for piece in self._steps(data):
+            if not piece:
                 yield b""
-                data = self._read(_COMPRESSED_CHUNK)
-                step = _STEP
-            if decompressor.eof:
-                following = _format(data)
-                if following is None or following[0] != name:
-                    return
-                decompressor = make()
-        expected = f"the end of the {name} stream"
-        raise CaptureError(expected, "the end of the file", file=self.name, frame=None, offset=None)
+                continue
+            rest = between + piece
+            while rest:
+                if decompressor is None:
+                    between = rest
+                    following = _format(rest) if len(rest) >= 4 else (name,)
+                    if following is None or following[0] != name:
+                        return
+                    if len(rest) < 4:
+                        break
+                    decompressor, between = make(), b""
+                octets = self._step(decompressor, rest, name)
+                if octets:
+                    yield octets
+                while len(octets) == CHUNK and not decompressor.eof:
+                    octets = self._step(decompressor, b"", name)
+                    yield octets
+                rest = b""
+                if decompressor.eof:
+                    rest = decompressor.unused_data
+                    decompressor = None
+        if decompressor is not None:
+            expected = f"the end of the {name} stream"
+            raise CaptureError(expected, "the end of the file", file=self.name, frame=None, offset=None)
+
+    def _steps(self, held: bytes) -> Iterator[bytes]:
+        """The octets of the file in small steps, b"" before each read, and the last octets one by one.
+
+        The last ones are the checksums of what came before them: that has then been handed on when they turn out wrong.
+        """
+        step = _FIRST_STEP
+        while True:
+            body, held = held[:-_TRAILER], held[-_TRAILER:]
+            for at in range(0, len(body), step):
+                yield body[at : at + step]
+            yield b""
+            more = self._read(_COMPRESSED_CHUNK)
+            if not more:
+                break
+            held += more
+            step = _STEP
+        for octet in held:
+            yield bytes((octet,))
 
     def _step(self, decompressor: _Decompressor, data: bytes, name: str) -> bytes:
         try:

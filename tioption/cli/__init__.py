@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 from tioption import __version__
@@ -60,6 +61,8 @@ def main(words: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except KeyboardInterrupt:
+        with suppress(OSError):
+            sys.stdout.flush()
         return _INTERRUPTED
     except UsageError as error:
         return _fail(words, f"{error}", USAGE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,34 +29,41 @@ def run(  # the names are those of the options
         raise UsageError(f"--kind-d and --kind-c must differ, both are {kind_d}")
     if style is not None and format not in (None, "text"):
         raise UsageError(f"--style is for --format text, not for {format}")
-    out = sys.stdout if output is None else _opened(output, files)
-    if format is None:
-        format = "table" if out.isatty() and style is None else "text"  # noqa: A001
-    decoder = _Decoder(out, Kinds(kind_d, kind_c), every=all)
-    if format == "text":
-        decoder.text(files, paper=style == "paper")
-    elif format == "json":
-        decoder.json(files)
-    elif format == "csv":
-        decoder.csv(files)
-    else:
-        decoder.table(files)
-    out.flush()
-    for line in decoder.remarks:
-        sys.stderr.write(line)
-    if out is not sys.stdout:
-        out.close()
+    with _opened(output, files) as out:
+        if format is None:
+            format = "table" if out.isatty() and style is None else "text"  # noqa: A001
+        decoder = _Decoder(out, Kinds(kind_d, kind_c), every=all)
+        if format == "text":
+            decoder.text(files, paper=style == "paper")
+        elif format == "json":
+            decoder.json(files)
+        elif format == "csv":
+            decoder.csv(files)
+        else:
+            decoder.table(files)
+        out.flush()
+    sys.stderr.writelines(decoder.remarks)
     return 3 if decoder.failed else 0
 
 
-def _opened(output: str, files: list[str]) -> TextIO:
+@contextmanager
+def _opened(output: str | None, files: list[str]) -> Iterator[TextIO]:
+    """Standard output, or a file that is closed in the end; its errors come up once, not again at closing."""
+    if output is None:
+        yield sys.stdout
+        return
     path = Path(output)
     if path.exists() and any(file != "-" and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"-o {output} would overwrite its own input")
     try:
-        return path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
+        out = path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
         raise UsageError(f"-o {output}: {(error.strerror or str(error)).lower()}") from None
+    try:
+        yield out
+    finally:
+        with suppress(OSError):
+            out.close()
 
 
 class _Decoder:
@@ -135,11 +143,9 @@ class _Decoder:
 
     def table(self, files: list[str]) -> None:
         """A table for people, coloured on a terminal."""
-        from rich.console import Console
+        from tioption.render.table import TableConsole, print_table
 
-        from tioption.render.table import print_table
-
-        print_table(self._rows(files), Console(file=self._out, highlight=False, markup=False, emoji=False))
+        print_table(self._rows(files), TableConsole(self._out))
 
 
 COMMAND = Command(

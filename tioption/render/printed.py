@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from tioption.errors import OptionError, TraceError
@@ -53,7 +54,7 @@ def parse_trace(text: str) -> Iterator[PrintedSegment]:
     Text before the first packet is ignored.
     """
     starts = [match.start() for match in _START.finditer(text)]
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         yield _packet(text[start:end], text.count("\n", 0, start) + 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NoReturn, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -33,6 +33,18 @@ _DROPPED_FIRST: Final = ("ack", "seq", "time", "variant", "frame")
 _VARIANT_STYLES: Final = {"flow-d": "cyan", "flow-c": "magenta"}
 _SEVERITY_STYLES: Final = {"violation": "bold red", "warning": "yellow", "note": "dim"}
 _SEVERITIES: Final = ("violation", "warning", "note")
+
+
+class TableConsole(Console):
+    """A console that leaves a reader who has seen enough to whoever runs the command."""
+
+    def __init__(self, out: TextIO) -> None:
+        """Write to `out` as it stands: addresses are not markup."""
+        super().__init__(file=out, highlight=False, markup=False, emoji=False)
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Not rich's own way, which ends the process."""
+        raise BrokenPipeError
 
 
 def _cells(row: dict[str, Any]) -> dict[str, str]:

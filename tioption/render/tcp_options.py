@@ -142,8 +142,7 @@ def options_text(options: Iterator[TcpOption], sack_base: int, label: str = "tif
             continue
         name = _NAMES.get(kind, f"unknown-{kind}") if kind is not None else ""
         if fault is Fault.CUT:
-            shown = name if len(octets) > 1 else ""
-            end = ">" if parts else ""
+            shown, end = (name, ">" if parts else "") if len(octets) > 1 else ("", "")
             return OptionsText(",".join([*parts, f"{shown} [|tcp]"]) + end, complete=False)
         text = None
         if flow is not None:

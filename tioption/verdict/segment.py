@@ -63,8 +63,10 @@ def _on_format(option: TcpOption, flows: Sequence[TcpOption], kinds: Kinds) -> I
     elif option.kind is not None and kinds.variant(option.kind) and option.experiment is None and option.fault is None:
         # Without a flow option beside it, it may well be somebody else's experiment.
         octets = len(option.octets)
-        yield "OPT-01", None if flows else Severity.NOTE, f"length {octets} instead of {LENGTH}: not a flow option"
-        if octets in {LENGTH + 2, LENGTH + 4}:
+        other_format = octets in {LENGTH + 2, LENGTH + 4}
+        if flows or not other_format:
+            yield "OPT-01", None if flows else Severity.NOTE, f"length {octets} instead of {LENGTH}: not a flow option"
+        if other_format:
             yield "OPT-03", None, f"{octets} octets: the size a flow option with an experiment identifier would have"
 
 

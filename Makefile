@@ -1,0 +1,84 @@
+# make demo      decode a shipped capture, from nothing but python3, pip and make
+# make test      check and test everything; as root it installs the system packages the tests use
+# make test-all  the tests on every CPython from 3.11 to 3.13 this machine has
+# make docs      build the documentation    make bench  measure    make generate  rewrite generated files
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CAPTURE := pcaps/trace2/trace2.pcap
+
+# Debian's python3 has no ensurepip, so the environment is made without pip and filled by the pip that is there.
+PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python install --quiet
+
+.PHONY: demo test test-all check pytest docs bench generate system-packages clean
+
+demo: $(VENV)/.demo
+	$(BIN)/tiopt decode $(CAPTURE)
+
+test: system-packages check pytest
+
+check: $(VENV)/.test
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo | tail -n 5
+	$(BIN)/python -m tioption.generate --check
+	$(BIN)/python pcaps/make.py --check
+
+pytest: $(VENV)/.test
+	$(BIN)/python -m pytest -n auto
+
+test-all: system-packages
+	@found=; for version in 3.11 3.12 3.13; do \
+	  for python in "$$(command -v python$$version)" "$$HOME"/.pyenv/versions/$$version*/bin/python; do \
+	    [ -n "$$python" ] && "$$python" -c 'import venv' 2>/dev/null || continue; \
+	    found="$$found $$version"; echo "== CPython $$version"; \
+	    $(MAKE) --no-print-directory pytest VENV=.venv-$$version INTERPRETER="$$python" || exit 1; \
+	    break; \
+	  done; \
+	done; echo "tested on CPython$$found"; [ -n "$$found" ]
+
+docs: $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(VENV)/.test
+	$(BIN)/python -m bench.startup
+
+generate: $(VENV)/.test
+	$(BIN)/python -m tioption.generate
+	$(BIN)/python pcaps/make.py
+
+INTERPRETER ?= $(PYTHON)
+$(BIN)/python:
+	$(INTERPRETER) -m venv --without-pip $(VENV)
+
+# Compiled ahead, so that the first run starts as quickly as any.
+$(VENV)/.demo: $(BIN)/python pyproject.toml
+	$(PIP) --editable .
+	$(BIN)/python -m compileall -q tioption
+	@touch $@
+
+$(VENV)/.test: $(BIN)/python pyproject.toml
+	$(PIP) --editable '.[test]'
+	$(BIN)/python -m compileall -q tioption
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: $(BIN)/python pyproject.toml
+	$(PIP) --editable '.[docs]'
+	@touch $@
+
+# The peers of the live tests. Without root they are used where they are and their tests skip where they are not.
+system-packages:
+	@missing=; for program in tshark capinfos tcpdump; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tshark tcpdump >/dev/null; \
+	else \
+	  echo "not installed, their tests will be skipped:$$missing"; \
+	fi
+
+clean:
+	rm -rf .venv .venv-* build dist docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

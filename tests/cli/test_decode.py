@@ -1,0 +1,304 @@
+"""`tiopt decode` as its users run it: formats, files, standard input, errors, and what it says of damage."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from tests.capture import blocks
+from tests.capture.wraps import IP4, IP6, WRAPS, ethernet
+from tests.conftest import ROOT, Outcome, tiopt_process
+from tioption.build.capture_file import pcap
+from tioption.render.rows import KEYS
+
+Run = Callable[..., Outcome]
+TRACE2 = ROOT / "pcaps/trace2/trace2.pcap"
+RESUME = ROOT / "pcaps/resume/resume.pcap"
+
+
+@pytest.fixture
+def wraps(tmp_path: Path) -> Path:
+    """Three frames: one with a flow option, one that cannot be decoded, one cut in its TCP header."""
+    path = tmp_path / "wraps.pcap"
+    path.write_bytes(
+        pcap([(0, ethernet(0x0800, IP4)), (1000, ethernet(0x0800, IP4)[:20]), (2000, ethernet(0x0800, IP4)[:50])])
+    )
+    return path
+
+
+class TestFormats:
+    def test_text_is_the_default_where_nobody_looks(self, tiopt: Run) -> None:
+        assert tiopt("decode", TRACE2) == tiopt("decode", "--format", "text", TRACE2)
+        assert (
+            tiopt("decode", TRACE2)
+            .out.splitlines()[2]
+            .endswith(
+                "win 8326, options [nop,nop,TS val 110 ecr 138,"
+                "flow-d tifid 0a4530be79bf tiseq 00000000001d tiack 00000000001f], length 0"
+            )
+        )
+
+    def test_json_has_the_contract_s_keys_in_order(self, tiopt: Run) -> None:
+        rows = [json.loads(line) for line in tiopt("decode", "--format", "json", TRACE2).out.splitlines()]
+        assert len(rows) == 3
+        for row in rows:
+            assert tuple(row) == KEYS
+        assert rows[0]["time"] == "1312192800.000000000"
+        assert rows[0]["file"] == str(TRACE2)
+        assert [finding["rule"] for finding in rows[0]["findings"]] == ["EST-02"]
+
+    def test_json_has_nulls_where_a_segment_has_nothing(self, wraps: Path, tiopt: Run) -> None:
+        rows = [json.loads(line) for line in tiopt("decode", "--all", "-f", "json", wraps).out.splitlines()]
+        assert [row["frame"] for row in rows] == [1, 3]
+        assert {key for key in KEYS if rows[1][key] is None} == {"variant", "tifid", "tiseq", "tiack"}
+        assert (rows[1]["seq"], rows[1]["flags"], rows[1]["findings"]) == (1000, "S", [])
+
+    def test_csv(self, tiopt: Run) -> None:
+        rows = list(csv.DictReader(StringIO(tiopt("decode", "--format", "csv", RESUME, TRACE2).out)))
+        assert len(rows) == 9
+        assert tuple(rows[0]) == KEYS
+        assert rows[3]["tiseq"] == "000000000405"
+        assert rows[0]["findings"] == "EST-02 warning: initial TISeq 00000000001d is small enough to be guessed"
+
+    def test_table(self, tiopt: Run) -> None:
+        out = tiopt("decode", "--format", "table", TRACE2).out.splitlines()
+        assert out[0].split()[-4:] == ["tifid", "tiseq", "tiack", "findings"]
+        assert len(out) == 4
+        assert "0a4530be79bf" in out[3]
+        assert out[1].endswith("EST-02")
+
+    @pytest.mark.parametrize(("columns", "gone"), [(200, ""), (120, "ack"), (100, "time"), (60, "frame")])
+    def test_a_narrow_terminal_gets_fewer_columns(
+        self, columns: int, gone: str, tiopt: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = tiopt("decode", "--format", "table", RESUME).out.splitlines()
+        assert gone not in lines[0].split()
+        assert "tifid" in lines[0]
+        if columns > 90:
+            assert max(map(len, lines)) <= columns
+
+    def test_table_is_the_default_on_a_terminal_and_has_colour_there(self) -> None:
+        import pty
+
+        master, slave = pty.openpty()
+        environment = {**os.environ, "COLUMNS": "160", "TERM": "xterm-256color"}
+        environment.pop("NO_COLOR", None)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tioption.cli", "decode", str(TRACE2)], stdout=slave, stderr=slave, env=environment
+        )
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                piece = os.read(master, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+        os.close(master)
+        assert process.wait(30) == 0
+        assert b"\x1b[" in shown
+        assert shown.count(b"0a4530be79bf") == 2
+        assert b"destination" in shown
+
+    def test_every_segment_once_with_all(self, tiopt: Run) -> None:
+        assert len(tiopt("decode", "--all", RESUME).out.splitlines()) == 19
+        assert len(tiopt("decode", RESUME).out.splitlines()) == 6
+
+    def test_one_row_per_option_but_one_line_per_segment(self, tmp_path: Path, tiopt: Run) -> None:
+        from tests.capture.wraps import A4, B4, FLOW
+        from tioption.build.packet import TcpHeader, ip_packet, tcp_segment
+
+        path = tmp_path / "x.pcap"
+        path.write_bytes(
+            pcap([(0, ip_packet(A4, B4, tcp_segment(A4, B4, TcpHeader(1, 0, 2, 3, bytes(FLOW) * 2))))], 101)
+        )
+        rows = [json.loads(line) for line in tiopt("decode", "-f", "json", path).out.splitlines()]
+        assert [[finding["rule"] for finding in row["findings"]] for row in rows] == [["OPT-04"], ["OPT-04"]]
+        assert tiopt("decode", path).out.count("\n") == 1
+
+
+class TestFiles:
+    def test_several_files_in_order(self, tiopt: Run) -> None:
+        rows = [json.loads(line) for line in tiopt("decode", "-f", "json", RESUME, TRACE2, RESUME).out.splitlines()]
+        assert [row["file"] for row in rows] == [str(RESUME)] * 6 + [str(TRACE2)] * 3 + [str(RESUME)] * 6
+
+    def test_standard_input(self) -> None:
+        for octets in (TRACE2.read_bytes(), gzip.compress(TRACE2.read_bytes())):
+            done = tiopt_process("decode", "--format", "json", "-", stdin=octets)
+            assert (done.status, done.err) == (0, "")
+            assert [json.loads(line)["file"] for line in done.out.splitlines()] == ["-"] * 3
+
+    def test_output_file(self, tmp_path: Path, tiopt: Run) -> None:
+        out = tmp_path / "out.json"
+        assert tiopt("decode", "-f", "json", "-o", out, TRACE2) == (0, "", "")
+        assert len(out.read_text().splitlines()) == 3
+
+    def test_an_output_that_is_an_input_is_refused(self, tmp_path: Path, tiopt: Run) -> None:
+        copy = tmp_path / "x.pcap"
+        copy.write_bytes(TRACE2.read_bytes())
+        status, out, err = tiopt("decode", "-o", copy, copy)
+        assert (status, out, err) == (2, "", f"tiopt decode: -o {copy} would overwrite its own input\n")
+        assert copy.read_bytes() == TRACE2.read_bytes()
+
+    def test_an_output_that_cannot_be_written_is_one_line(self, tmp_path: Path, tiopt: Run) -> None:
+        assert tiopt("decode", "-o", tmp_path, TRACE2) == (2, "", f"tiopt decode: -o {tmp_path}: is a directory\n")
+        if Path("/dev/full").exists():
+            status, _, err = tiopt("decode", "-o", "/dev/full", TRACE2)
+            assert (status, err) == (4, "tiopt: cannot write the output: no space left on device\n")
+
+    def test_kinds(self, tmp_path: Path, tiopt: Run) -> None:
+        octets = bytearray(TRACE2.read_bytes().replace(b"\xfd\x14", b"\x4d\x14"))
+        path = tmp_path / "x.pcap"
+        path.write_bytes(octets)
+        assert tiopt("decode", path).out == ""
+        assert tiopt("decode", "--kind-d", 77, path).out == tiopt("decode", TRACE2).out
+        assert "flow-c tifid 0a4530be79bf" in tiopt("decode", "--kind-c=77", path).out
+
+    def test_a_frame_without_a_time(self, tmp_path: Path, tiopt: Run) -> None:
+        path = tmp_path / "x.pcapng"
+        path.write_bytes(blocks.section() + blocks.interface(229) + blocks.simple(IP6))
+        assert json.loads(tiopt("decode", "-f", "json", path).out)["time"] is None
+        assert tiopt("decode", path).out.startswith("--:--:--.------ IP6 2001:db8::1.40000 > ")
+        assert tiopt("decode", "-f", "table", path).status == 0
+        assert tiopt("decode", "-f", "csv", path).status == 0
+
+
+class TestWhatCannotBeRead:
+    def test_frames_that_cannot_be_decoded_are_named_at_the_end(self, wraps: Path, tiopt: Run) -> None:
+        status, out, err = tiopt("decode", wraps)
+        assert status == 0
+        assert out.count("\n") == 1
+        assert err == f"tiopt: {wraps}: 1 frame not decoded: IPv4 header cut short (first: frame 2)\n"
+
+    def test_unknown_link_types(self, tmp_path: Path, tiopt: Run) -> None:
+        path = tmp_path / "x.pcap"
+        path.write_bytes(pcap([(0, b"x")] * 3, 147))
+        err = f"tiopt: {path}: 3 frames not decoded: link type 147 (USER0) is not supported (first: frame 1)\n"
+        assert tiopt("decode", path) == (0, "", err)
+
+    @pytest.mark.parametrize("form", ["text", "json", "csv", "table"])
+    def test_damage_ends_one_file_and_not_the_run(self, tmp_path: Path, form: str, tiopt: Run) -> None:
+        damaged = tmp_path / "damaged.pcap"
+        damaged.write_bytes(TRACE2.read_bytes()[:-5])
+        status, out, err = tiopt("decode", "--format", form, damaged, TRACE2)
+        assert status == 3
+        assert out.count("0a4530") == 5
+        assert (
+            err == f"tiopt: {damaged}: frame 3, offset 244: expected 86 octets of the frame, found the end after 81\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda _: None, "expected a readable capture file, found no such file or directory"),
+            (lambda path: path.mkdir(), "expected a capture file, found a directory"),
+            (lambda path: path.touch(), "offset 0: expected a pcap or pcapng file, found an empty file"),
+            (
+                lambda path: path.symlink_to("/dev/null"),
+                "offset 0: expected a pcap or pcapng file, found an empty file",
+            ),
+            (
+                lambda path: path.write_text("Hello, world\n"),
+                "offset 0: expected a pcap or pcapng file, found text that begins 'Hell'",
+            ),
+            (
+                lambda path: path.write_bytes(b"\x7fELF\2\1\1"),
+                "offset 0: expected a pcap or pcapng file, found the octets 7f 45 4c 46",
+            ),
+        ],
+    )
+    def test_what_is_no_capture_gets_one_clear_line(
+        self, tmp_path: Path, make: Callable[[Path], object], message: str, tiopt: Run
+    ) -> None:
+        path = tmp_path / "x"
+        make(path)
+        assert tiopt("decode", path) == (3, "", f"tiopt: {path}: {message}\n")
+        assert tiopt("decode", path, TRACE2).out == tiopt("decode", TRACE2).out
+
+    def test_names_that_are_not_utf8(self, tmp_path: Path) -> None:
+        path = tmp_path / os.fsdecode(b"caf\xe9.pcap")
+        path.write_bytes(TRACE2.read_bytes())
+        for form in ("text", "json", "csv", "table"):
+            done = tiopt_process("decode", "--format", form, path, path)
+            assert (done.status, done.err) == (0, "")
+        assert tiopt_process("decode", str(path) + "x").status == 3
+
+
+class TestQuietEnds:
+    def test_a_reader_that_has_seen_enough(self, tmp_path: Path) -> None:
+        large = tmp_path / "large.pcap"
+        large.write_bytes(TRACE2.read_bytes() + TRACE2.read_bytes()[24:] * 20_000)
+        for form in ("text", "json", "csv", "table"):
+            command = (
+                f"{sys.executable} -m tioption.cli decode --format {form} {large} | head -1; echo ${{PIPESTATUS[0]}}"
+            )
+            done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=True)
+            assert done.stderr == ""
+            assert len(done.stdout.splitlines()) == 2
+            assert done.stdout.splitlines()[1] == "141"
+
+    def test_control_c(self) -> None:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tioption.cli", "decode", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(TRACE2.read_bytes())
+        process.stdin.flush()
+        assert b"0a4530" in process.stdout.readline()  # flushed although the writer has not finished
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert err == b""
+        assert out.count(b"\n") == 2
+        assert process.returncode == 130
+
+
+def test_a_live_pipe_is_followed() -> None:
+    """Lines come out as soon as their frames are in."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tioption.cli", "decode", "--format", "json", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    octets = TRACE2.read_bytes()
+    process.stdin.write(octets[:24])
+    for start, end in ((24, 134), (134, 244), (244, len(octets))):
+        process.stdin.write(octets[start:end])
+        process.stdin.flush()
+        began = time.monotonic()
+        assert json.loads(process.stdout.readline())["variant"] == "flow-d"
+        assert time.monotonic() - began < 30
+    assert process.communicate(timeout=30)[0] == b""
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["gtp-u around vxlan around vlan", "802.11 aggregate", "nflog big-endian"])
+def test_tunnels_are_decoded(tmp_path: Path, name: str, tiopt: Run) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(pcap([(0, WRAPS[name].frame)], WRAPS[name].link_type))
+    lines = tiopt("decode", path).out.splitlines()
+    assert len(lines) == (2 if "aggregate" in name else 1)
+    for line in lines:
+        assert "flow-d tifid 0a4530000000 tiseq 00123456789a tiack 000000000000" in line
