@@ -22,7 +22,7 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo | tail -n 5
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tioption.generate --check
 	$(BIN)/python pcaps/make.py --check
 

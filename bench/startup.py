@@ -1,4 +1,4 @@
-"""Start-up: whole processes of `tiopt` against tshark and tcpdump on a capture of three packets, in one interleaved run.
+"""Start-up: whole processes of `tiopt`, tshark and tcpdump on a capture of three packets, in one interleaved run.
 
     python -m bench.startup [--runs N]
 
@@ -32,10 +32,8 @@ def commands() -> dict[str, list[str]]:
         "tiopt --help": [*tiopt, "--help"],
         "python -c pass": [sys.executable, "-c", "pass"],
     }
-    for name, peer in ((TSHARK, ["tshark", "-n", "-r", CAPTURE]), ("tcpdump -r", ["tcpdump", "-n", "-r", CAPTURE])):
-        if shutil.which(peer[0]):
-            found[name] = peer
-    return found
+    peers = {TSHARK: ["tshark", "-n", "-r", CAPTURE], "tcpdump -r": ["tcpdump", "-n", "-r", CAPTURE]}
+    return found | {name: peer for name, peer in peers.items() if shutil.which(peer[0])}
 
 
 def seconds(command: list[str]) -> float:

@@ -20,7 +20,6 @@ from tioption.option import (
     Tifid,
     Variant,
     experiment_of,
-    has_flow_option,
     parse_hex48,
     walk,
 )
@@ -190,7 +189,7 @@ class TestForeignUses:
     @pytest.mark.parametrize("length", [8, 19, 21, 22])
     def test_other_lengths_are_not_ours(self, length: int) -> None:
         octets = bytes((253, length)) + bytes(range(1, length - 1))
-        assert not has_flow_option(octets)
+        assert all(option.flow is None for option in walk(octets))
 
 
 FLOW = "fd140a4530be79bf00000000001f00000000001d"
@@ -215,7 +214,6 @@ class TestWalk:
         flows = [flow for flow in flows if experiment_of(bytes(flow)) is None]
         area = b"".join(padding) + b"".join(map(bytes, flows))
         assert [option.flow for option in walk(area) if option.flow is not None] == flows
-        assert has_flow_option(area) is bool(flows)
 
     @pytest.mark.parametrize(
         ("area", "length", "expected"),

@@ -246,9 +246,9 @@ def experiment_of(octets: bytes) -> str | None:
     return None
 
 
-def _whole(kind: int, offset: int, octets: bytes, kinds: Kinds) -> TcpOption:
-    """A well-formed option, with what it means where its kind is shared or ours."""
-    experiment = experiment_of(octets) if kind in EXPERIMENT_KINDS else None
+def _shared(kind: int, offset: int, octets: bytes, kinds: Kinds) -> TcpOption:
+    """A well-formed option of a kind that is ours or shared by experiments."""
+    experiment = experiment_of(octets)
     variant = kinds.variant(kind) if experiment is None and len(octets) == LENGTH else None
     flow = FlowOption._unpacked(variant, octets) if variant is not None else None
     return TcpOption(kind, offset, octets, None, flow, experiment)
@@ -279,7 +279,9 @@ def walk(area: bytes, length: int | None = None, kinds: Kinds = DEFAULT_KINDS) -
         if fault is not None:
             yield TcpOption(kind, offset, area[offset:], fault)
             return
-        yield _whole(kind, offset, area[offset : offset + needed], kinds)
+        octets = area[offset : offset + needed]
+        ours = kind in EXPERIMENT_KINDS or kind in kinds
+        yield _shared(kind, offset, octets, kinds) if ours else TcpOption(kind, offset, octets)
         offset += needed
     if captured < length:
         yield TcpOption(None, captured, b"", Fault.CUT)
@@ -302,8 +304,3 @@ def _padding(area: bytes, offset: int) -> Iterator[TcpOption]:
         return
     yield TcpOption(_EOL, offset, rest[:1])
     yield TcpOption(None, offset + 1, rest[1:], Fault.AFTER_EOL)
-
-
-def has_flow_option(area: bytes, length: int | None = None, kinds: Kinds = DEFAULT_KINDS) -> bool:
-    """Whether a walk of the area meets a flow option."""
-    return any(option.flow is not None for option in walk(area, length, kinds))

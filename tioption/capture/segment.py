@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tioption.option import DEFAULT_KINDS, Kinds, TcpOption, walk
+
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
 """The flag bits of a TCP header, the nine low bits of octets 12 and 13."""
 
@@ -55,6 +57,10 @@ class Segment(NamedTuple):
     def options_length(self) -> int:
         """Octets of the option area the header has on the wire; `options` is shorter where the capture cut it."""
         return max(0, min(self.header_length, self.length) - 20)
+
+    def walk_options(self, kinds: Kinds = DEFAULT_KINDS) -> list[TcpOption]:
+        """The stretches of the option area, with what is wrong with them (see `tioption.option.walk`)."""
+        return list(walk(self.options, self.options_length, kinds)) if self.header_length > 20 else []
 
     @property
     def payload_length(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -113,15 +113,16 @@ class _Decoder:
 
     def text(self, files: list[str], *, paper: bool) -> None:
         """Tcpdump's lines or the paper's, one per segment."""
-        from tioption.option import has_flow_option
+        from tioption.capture import Segment
         from tioption.render.lines import LinePrinter
 
         write = self._out.write
         for file in files:
-            line: Callable[[Any], str] = LinePrinter(paper=paper, kinds=self._kinds).line
+            line = LinePrinter(paper=paper, kinds=self._kinds).line
             for segment in self._segments(file):
-                if self._every or has_flow_option(segment.options, segment.options_length, self._kinds):
-                    write(line(segment) + "\n")
+                options = segment.walk_options(self._kinds) if isinstance(segment, Segment) else []
+                if self._every or any(option.flow is not None for option in options):
+                    write(line(segment, options) + "\n")
 
     def json(self, files: list[str]) -> None:
         """JSON Lines."""
@@ -145,7 +146,9 @@ class _Decoder:
         """A table for people, coloured on a terminal."""
         from tioption.render.table import TableConsole, print_table
 
-        print_table(self._rows(files), TableConsole(self._out))
+        printed = print_table(self._rows(files), TableConsole(self._out), name_files=len(files) > 1)
+        if not printed and not self.failed and not self._every and sys.stderr.isatty():
+            self.remarks.append("tiopt: no flow option found; --all prints every TCP segment\n")
 
 
 COMMAND = Command(

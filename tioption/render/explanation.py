@@ -62,7 +62,7 @@ def explain_header(octets: bytes, kinds: Kinds = DEFAULT_KINDS) -> Explanation:
         flags,
         fixed["window"],
     )
-    options = list(walk(segment.options, segment.options_length, kinds))
+    options = segment.walk_options(kinds)
     pieces = [
         Piece(at, octets[at : at + size], name, _header_value(name, fixed[name], flags), "")
         for name, at, size in _HEADER_FIELDS
@@ -103,7 +103,7 @@ def _option(option: TcpOption, base: int, kinds: Kinds) -> Iterator[Piece]:
     elif option.fault is None and option.kind is not None and kinds.variant(option.kind) is not None:
         meaning = "a kind of ours without its length of 20: not a flow option (OPT-01)"
     kind = "not an option" if option.kind is None else f"option {option.kind}"
-    value = "" if option.fault is not None else options_text(iter([option]), 0).text
+    value = "" if option.fault is not None else options_text([option], 0).text
     yield Piece(base + option.offset, option.octets, kind, value, meaning)
 
 

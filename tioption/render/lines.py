@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from tioption.capture.segment import ACK, FIN, RST, SYN, URG, CutSegment, Segment
-from tioption.option import DEFAULT_KINDS, Kinds, walk
+from tioption.option import DEFAULT_KINDS, Kinds, TcpOption
 from tioption.render.tcp_options import options_text
 from tioption.render.values import Clock, address_text, flags_text, service_text
 
@@ -69,18 +70,18 @@ class LinePrinter:
         self._clock = Clock()
         self._numbers = _RelativeNumbers()
 
-    def line(self, segment: Segment | CutSegment) -> str:
-        """The line of `segment`, without a line end."""
+    def line(self, segment: Segment | CutSegment, options: Iterable[TcpOption] | None = None) -> str:
+        """The line of `segment`, without a line end; `options` are those of its walk where the caller has made it."""
         family = "IP" if len(segment.src) == 4 else "IP6"
         start = f"Packet {segment.frame}:" if self._paper else self._clock.text(segment.time_ns)
         peers = f"{self._peer(segment.src, segment.sport)} > {self._peer(segment.dst, segment.dport)}"
-        what = " [|tcp]" if isinstance(segment, CutSegment) else self._header(segment)
+        what = " [|tcp]" if isinstance(segment, CutSegment) else self._header(segment, options)
         return f"{start} {family} {peers}: {what}"
 
     def _peer(self, address: bytes, port: int) -> str:
         return f"{address_text(address)}.{service_text(port) if self._paper else port}"
 
-    def _header(self, segment: Segment) -> str:
+    def _header(self, segment: Segment, options: Iterable[TcpOption] | None) -> str:
         separator, space, length_word, label = self._style
         header_length, flags = segment.header_length, segment.flags
         length = segment.length - header_length
@@ -99,10 +100,11 @@ class LinePrinter:
         if flags & URG:
             parts.append(f"urg {segment.urgent}")
         if header_length > 20:
-            options = options_text(walk(segment.options, segment.options_length, self._kinds), sack_base, label)
-            if not options.complete:
-                parts.append(f"options{space}[{options.text}")
+            walked = segment.walk_options(self._kinds) if options is None else options
+            text, complete = options_text(walked, sack_base, label)
+            if not complete:
+                parts.append(f"options{space}[{text}")
                 return separator.join(parts)
-            parts.append(f"options{space}[{options.text}]")
+            parts.append(f"options{space}[{text}]")
         parts.append(f"{length_word} {length}")
         return separator.join(parts)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tioption.capture.segment import CutSegment, Segment
-from tioption.option import DEFAULT_KINDS, Kinds, TcpOption, walk
+from tioption.option import DEFAULT_KINDS, Kinds, TcpOption
 from tioption.render.values import address_text, flags_text, seconds_text
 from tioption.verdict import Finding, findings
 
@@ -44,7 +44,7 @@ def rows(
         if every:
             yield _row(file, segment, None, [])
         return
-    options = list(walk(segment.options, segment.options_length, kinds)) if segment.header_length > 20 else []
+    options = segment.walk_options(kinds)
     found = findings(segment, options, kinds)
     flows = [option for option in options if option.flow is not None]
     for option in flows:

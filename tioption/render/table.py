@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, NoReturn, TextIO
 
 from rich.console import Console
 from rich.text import Text
+
+from tioption.render.values import Clock
 
 _SAMPLE: Final = 200
 """Rows whose widths decide those of all, so that a table of any length needs little memory."""
@@ -47,12 +49,12 @@ class TableConsole(Console):
         raise BrokenPipeError
 
 
-def _cells(row: dict[str, Any]) -> dict[str, str]:
+def _cells(row: dict[str, Any], clock: Clock) -> dict[str, str]:
     cells: dict[str, str] = {key: "" if row[key] is None else str(row[key]) for key in _COLUMNS if key in row}
     cells["source"] = _peer(row["src"], row["sport"])
     cells["destination"] = _peer(row["dst"], row["dport"])
     if row["time"] is not None:
-        cells["time"] = row["time"][:-3]  # microseconds are enough to look at
+        cells["time"] = clock.text(int(row["time"].replace(".", "")))
     cells["findings"] = " ".join(finding["rule"] for finding in row["findings"])
     return cells
 
@@ -70,9 +72,9 @@ def _style(column: str, row: dict[str, Any]) -> str:
     return "dim" if column == "time" else ""
 
 
-def _layout(sample: list[dict[str, Any]], width: int) -> dict[str, int]:
+def _layout(sample: list[dict[str, Any]], clock: Clock, width: int) -> dict[str, int]:
     """The columns to show and their widths: as many as fit into `width`, the least telling left out first."""
-    cells = [_cells(row) for row in sample]
+    cells = [_cells(row, clock) for row in sample]
     widths = {column: max([len(column), *(len(cell[column]) for cell in cells)]) for column in _COLUMNS}
     if not any(cell["findings"] for cell in cells):
         del widths["findings"]
@@ -83,26 +85,29 @@ def _layout(sample: list[dict[str, Any]], width: int) -> dict[str, int]:
     return widths
 
 
-def print_table(rows: Iterable[dict[str, Any]], console: Console) -> None:
-    """Print the rows (of `render.rows`) under a header; file names are printed where they change."""
+def print_table(rows: Iterable[dict[str, Any]], console: Console, *, name_files: bool) -> bool:
+    """Print the rows (of `render.rows`) under a header, with `name_files` each file's name above its own.
+
+    Returns False where there are no rows and nothing was printed.
+    """
     iterator = iter(rows)
     sample = list(islice(iterator, _SAMPLE))
     if not sample:
-        return
-    widths = _layout(sample, console.width)
+        return False
+    clock = Clock()
+    widths = _layout(sample, clock, console.width)
     header = "  ".join(_fit(column, column, width) for column, width in widths.items())
     console.print(Text(header.rstrip(), style="bold"), soft_wrap=True)
-    file = sample[0]["file"]
-    for part in (sample, iterator):
-        for row in part:
-            if row["file"] != file:
-                file = row["file"]
-                console.print(Text(file, style="bold"), soft_wrap=True)
-            console.print(_line(row, widths), soft_wrap=True)
+    file = None
+    for row in chain(sample, iterator):
+        if name_files and row["file"] != file:
+            file = row["file"]
+            console.print(Text(file, style="bold"), soft_wrap=True)
+        console.print(_line(row, _cells(row, clock), widths), soft_wrap=True)
+    return True
 
 
-def _line(row: dict[str, Any], widths: dict[str, int]) -> Text:
-    cells = _cells(row)
+def _line(row: dict[str, Any], cells: dict[str, str], widths: dict[str, int]) -> Text:
     line = Text()
     for column, width in widths.items():
         line.append(_fit(column, cells[column], width), style=_style(column, row))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from tioption.option import Fault, FlowOption, TcpOption
@@ -134,7 +134,7 @@ def flow_option_text(flow: FlowOption, label: str = "tifid") -> str:
     return f"{flow.variant.value} {label} {flow.tifid} tiseq {flow.tiseq:012x} tiack {flow.tiack:012x}"
 
 
-def options_text(options: Iterator[TcpOption], sack_base: int, label: str = "tifid") -> OptionsText:
+def options_text(options: Iterable[TcpOption], sack_base: int, label: str = "tifid") -> OptionsText:
     """The options between tcpdump's brackets; SACK edges are printed relative to `sack_base`."""
     parts: list[str] = []
     for kind, _, octets, fault, flow, _ in options:
