@@ -136,6 +136,15 @@ def test_damage_ends_the_file_after_what_came_before(
         assert error.offset == len(GOOD) + offset
 
 
+def test_a_section_may_describe_65536_interfaces(tmp_path: Path) -> None:
+    many = blocks.section() + blocks.interface(101) * 65536
+    delivered, error = records(tmp_path / "x", many + blocks.enhanced(IP4, index=65535))
+    assert (len(delivered), error) == (1, None)
+    _, error = records(tmp_path / "x", many + blocks.interface(101))
+    assert error is not None
+    assert error.expected == "at most 65536 interfaces in a section"
+
+
 def test_a_byte_order_that_changes_without_a_section_is_damage(tmp_path: Path) -> None:
     delivered, error = records(tmp_path / "x", GOOD + blocks.enhanced(IP4, ">"))
     assert len(delivered) == 1

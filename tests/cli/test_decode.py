@@ -272,6 +272,21 @@ class TestQuietEnds:
         assert process.returncode == 130
 
 
+@pytest.mark.parametrize(
+    ("redirection", "status", "err"),
+    [
+        ("decode - <&-", 3, "tiopt: -: expected a capture on standard input, found it closed\n"),
+        (f"decode {TRACE2} >&-", 0, ""),
+        ("--version >&- 2>&-", 0, ""),
+        ("decode nosuchfile 2>&-", 3, ""),
+    ],
+)
+def test_closed_streams(redirection: str, status: int, err: str) -> None:
+    command = f"{sys.executable} -m tioption.cli {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.returncode, done.stderr) == (status, err)
+
+
 def test_a_live_pipe_is_followed() -> None:
     """Lines come out as soon as their frames are in."""
     process = subprocess.Popen(

@@ -19,6 +19,9 @@ _INTERFACE, _PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET, _JOURNAL = 1, 2, 3, 6, 9
 _CUSTOM, _CUSTOM_DO_NOT_COPY = 0x00000BAD, 0x40000BAD
 _NUMBERED: Final = frozenset({_PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET, _JOURNAL, _CUSTOM, _CUSTOM_DO_NOT_COPY})
 _MAX_BLOCK: Final = 1 << 24  # libpcap's and Wireshark's bound
+_MAX_INTERFACES: Final = (
+    1 << 16
+)  # in a section: more than any machine has, so that no file makes the list grow for ever
 _BYTE_ORDERS: Final = {b"\x1a\x2b\x3c\x4d": ">", b"\x4d\x3c\x2b\x1a": "<"}
 _IF_TSRESOL, _IF_TSOFFSET = 9, 14
 
@@ -69,6 +72,8 @@ def records(cursor: Cursor, decoded: frozenset[int]) -> Iterator[Record]:
         body = _body(cursor, section, total, here)
         try:
             if kind == _INTERFACE:
+                if len(section.interfaces) == _MAX_INTERFACES:
+                    raise _BadBlockError(f"at most {_MAX_INTERFACES} interfaces in a section", "one more", 0)
                 section.interfaces.append(_interface(section, body))
                 continue
             packet = _packet(section, kind, body)

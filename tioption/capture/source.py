@@ -93,6 +93,8 @@ class Source:
         self.size: int | None = None
         self._on_read = on_read
         self._owned = name != "-"
+        if not self._owned and sys.stdin is None:
+            raise CaptureError("a capture on standard input", "it closed", file=name, frame=None, offset=None)
         try:
             self._descriptor = os.open(name, os.O_RDONLY) if self._owned else sys.stdin.fileno()
             mode = os.fstat(self._descriptor)

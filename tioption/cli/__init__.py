@@ -53,6 +53,9 @@ def main(words: list[str] | None = None) -> int:
     """Run `tiopt` with these words (default: the process's own) and return its exit status; never raises."""
     if words is None:
         words = sys.argv[1:]
+    # Python leaves None where a shell closed the stream (`>&-`); what is written there is lost, as with any program.
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     try:
         status = _run(words)
         sys.stdout.flush()
