@@ -176,15 +176,17 @@ class TestForeignUses:
         (option,) = walk(octets, kinds=Kinds(77, 78))
         assert (option.flow, option.experiment, option.fault) == (None, None, None)
 
-    @pytest.mark.parametrize(("name", "exid", "lengths"), [(row[0], row[2], row[3]) for row in EXPERIMENTS])
+    @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment[0])
     @pytest.mark.parametrize("kind", [253, 254])
     def test_every_known_experiment_is_named(
-        self, kind: int, name: str, exid: bytes, lengths: tuple[int, ...] | None
+        self, kind: int, experiment: tuple[str, str, bytes, tuple[int, ...], tuple[int, ...] | None]
     ) -> None:
+        name, _, exid, kinds, lengths = experiment
         for length in lengths or (2 + len(exid), 20, 30):
             octets = bytes((kind, length)) + exid + bytes(length - 2 - len(exid))
             (option,) = walk(octets)
-            assert (option.experiment, option.flow) == (name, None)
+            assert option.experiment == (name if kind in kinds else None)
+            assert (option.flow is None) == (kind in kinds or length != 20)
 
     @pytest.mark.parametrize("length", [8, 19, 21, 22])
     def test_other_lengths_are_not_ours(self, length: int) -> None:

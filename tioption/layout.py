@@ -24,24 +24,24 @@ FIELDS: Final = (
 
 EXPERIMENT_KINDS: Final = frozenset({253, 254})
 
-# (name, title, experiment identifier, values of the length octet or None where they vary)
-EXPERIMENTS: Final[tuple[tuple[str, str, bytes, tuple[int, ...] | None], ...]] = (
-    ("tarr", "TCP ACK Rate Request", bytes.fromhex("00ac"), None),
-    ("host-id", "Host Identifier", bytes.fromhex("0348"), None),
-    ("asc", "Autonomous System Compensation", bytes.fromhex("0a0d"), None),
-    ("capability", "Capability Option", bytes.fromhex("0ca0"), None),
-    ("edo", "Extended Data Offset", bytes.fromhex("0ed0"), (4, 6, 8)),
-    ("eno", "Encryption Negotiation (tcpcrypt)", bytes.fromhex("454e"), None),
-    ("sno", "Service Number", bytes.fromhex("5323"), None),
-    ("ts-interval", "Timestamp Interval", bytes.fromhex("75ec"), None),
-    ("accecn0", "Accurate ECN, order 0", bytes.fromhex("acc0"), (4, 7, 10, 13)),
-    ("accecn1", "Accurate ECN, order 1", bytes.fromhex("acc1"), (4, 7, 10, 13)),
-    ("accecn", "Accurate ECN", bytes.fromhex("acce"), (4, 7, 10, 13)),
-    ("deepflow", "DeepFlow trace identifier", bytes.fromhex("deea"), (12,)),
-    ("smc-r", "Shared Memory Communications", bytes.fromhex("e2d4c3d9"), (6,)),
-    ("bpf-test", "Linux BPF header-option self-test", bytes.fromhex("eb9f"), None),
-    ("tfo", "TCP Fast Open", bytes.fromhex("f989"), (4, 8, 10, 12, 14, 16, 18, 20)),
-    ("low-latency", "Low Latency", bytes.fromhex("f990"), None),
+# (name, title, experiment identifier, kinds, values of the length octet or None where they vary)
+EXPERIMENTS: Final[tuple[tuple[str, str, bytes, tuple[int, ...], tuple[int, ...] | None], ...]] = (
+    ("tarr", "TCP ACK Rate Request", bytes.fromhex("00ac"), (253, 254), None),
+    ("host-id", "Host Identifier", bytes.fromhex("0348"), (253, 254), None),
+    ("asc", "Autonomous System Compensation", bytes.fromhex("0a0d"), (253, 254), None),
+    ("capability", "Capability Option", bytes.fromhex("0ca0"), (253, 254), None),
+    ("edo", "Extended Data Offset", bytes.fromhex("0ed0"), (253, 254), (4, 6, 8)),
+    ("eno", "Encryption Negotiation (tcpcrypt)", bytes.fromhex("454e"), (253, 254), None),
+    ("sno", "Service Number", bytes.fromhex("5323"), (253, 254), None),
+    ("ts-interval", "Timestamp Interval", bytes.fromhex("75ec"), (253, 254), None),
+    ("accecn0", "Accurate ECN, order 0", bytes.fromhex("acc0"), (253, 254), (4, 7, 10, 13)),
+    ("accecn1", "Accurate ECN, order 1", bytes.fromhex("acc1"), (253, 254), (4, 7, 10, 13)),
+    ("accecn", "Accurate ECN", bytes.fromhex("acce"), (253, 254), (4, 7, 10, 13)),
+    ("deepflow", "DeepFlow trace identifier", bytes.fromhex("deea"), (253,), (12,)),
+    ("smc-r", "Shared Memory Communications", bytes.fromhex("e2d4c3d9"), (253, 254), (6,)),
+    ("bpf-test", "Linux BPF header-option self-test", bytes.fromhex("eb9f"), (254,), None),
+    ("tfo", "TCP Fast Open", bytes.fromhex("f989"), (253, 254), (4, 8, 10, 12, 14, 16, 18, 20)),
+    ("low-latency", "Low Latency", bytes.fromhex("f990"), (253, 254), None),
 )
 
 _OPTION: Final = Struct(">BBHIHIHI")

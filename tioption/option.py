@@ -231,8 +231,8 @@ class TcpOption(NamedTuple):
     experiment: str | None = None
 
 
-_LENGTHS_BY_EXID: Final = {exid: (name, lengths) for name, _, exid, lengths in EXPERIMENTS}
-_EXID_SIZES: Final = sorted({len(exid) for exid in _LENGTHS_BY_EXID}, reverse=True)
+_BY_EXID: Final = {exid: (name, kinds, lengths) for name, _, exid, kinds, lengths in EXPERIMENTS}
+_EXID_SIZES: Final = sorted({len(exid) for exid in _BY_EXID}, reverse=True)
 
 
 def experiment_of(octets: bytes) -> str | None:
@@ -240,9 +240,11 @@ def experiment_of(octets: bytes) -> str | None:
     if len(octets) < 4 or octets[0] not in EXPERIMENT_KINDS:
         return None
     for size in _EXID_SIZES:
-        name, lengths = _LENGTHS_BY_EXID.get(octets[2 : 2 + size], (None, None))
-        if name is not None and (lengths is None or octets[1] in lengths):
-            return name
+        known = _BY_EXID.get(octets[2 : 2 + size])
+        if known is not None:
+            name, kinds, lengths = known
+            if octets[0] in kinds and (lengths is None or octets[1] in lengths):
+                return name
     return None
 
 

@@ -39,6 +39,10 @@ FLOW_OPTION: Final = Struct(
 """The option on the wire: 20 octets, big-endian."""
 
 
+EXPERIMENT_KINDS: Final = frozenset({253, 254})
+"""The kinds RFC 6994 shares by experiment identifiers; on any other kind there are none."""
+
+
 class Experiment(NamedTuple):
     """A foreign use of kinds 253 and 254 that names itself by an experiment identifier (RFC 6994)."""
 
@@ -49,28 +53,29 @@ class Experiment(NamedTuple):
     lengths: frozenset[int] | None
     """Values of the length octet this experiment uses; None where its format is variable or unpublished."""
     source: str
+    kinds: frozenset[int] = EXPERIMENT_KINDS
+    """The kinds it is used with: both where IANA registers the identifier, one where nobody did."""
 
 
-EXPERIMENT_KINDS: Final = frozenset({253, 254})
-"""The kinds RFC 6994 shares by experiment identifiers; on any other kind there are none."""
+_REGISTRY: Final = "IANA ExID registry"
 
 EXPERIMENTS: Final = (
     Experiment("tarr", "TCP ACK Rate Request", b"\x00\xac", None, "draft-gomez-tcpm-ack-rate-request"),
     Experiment("host-id", "Host Identifier", b"\x03\x48", None, "RFC 7974"),
-    Experiment("asc", "Autonomous System Compensation", b"\x0a\x0d", None, "IANA ExID registry"),
-    Experiment("capability", "Capability Option", b"\x0c\xa0", None, "IANA ExID registry"),
+    Experiment("asc", "Autonomous System Compensation", b"\x0a\x0d", None, _REGISTRY),
+    Experiment("capability", "Capability Option", b"\x0c\xa0", None, _REGISTRY),
     Experiment("edo", "Extended Data Offset", b"\x0e\xd0", frozenset({4, 6, 8}), "draft-ietf-tcpm-tcp-edo"),
     Experiment("eno", "Encryption Negotiation (tcpcrypt)", b"\x45\x4e", None, "RFC 8547"),
-    Experiment("sno", "Service Number", b"\x53\x23", None, "IANA ExID registry"),
-    Experiment("ts-interval", "Timestamp Interval", b"\x75\xec", None, "IANA ExID registry"),
+    Experiment("sno", "Service Number", b"\x53\x23", None, _REGISTRY),
+    Experiment("ts-interval", "Timestamp Interval", b"\x75\xec", None, _REGISTRY),
     Experiment("accecn0", "Accurate ECN, order 0", b"\xac\xc0", frozenset({4, 7, 10, 13}), "RFC 9768"),
     Experiment("accecn1", "Accurate ECN, order 1", b"\xac\xc1", frozenset({4, 7, 10, 13}), "RFC 9768"),
     Experiment("accecn", "Accurate ECN", b"\xac\xce", frozenset({4, 7, 10, 13}), "RFC 9768"),
-    Experiment("deepflow", "DeepFlow trace identifier", b"\xde\xea", frozenset({12}), "seen in captures"),
+    Experiment("deepflow", "DeepFlow trace identifier", b"\xde\xea", frozenset({12}), "captures", frozenset({253})),
     Experiment("smc-r", "Shared Memory Communications", b"\xe2\xd4\xc3\xd9", frozenset({6}), "RFC 7609"),
-    Experiment("bpf-test", "Linux BPF header-option self-test", b"\xeb\x9f", None, "Linux"),
+    Experiment("bpf-test", "Linux BPF header-option self-test", b"\xeb\x9f", None, "Linux", frozenset({254})),
     Experiment("tfo", "TCP Fast Open", b"\xf9\x89", frozenset({4, *range(8, 21, 2)}), "RFC 7413"),
-    Experiment("low-latency", "Low Latency", b"\xf9\x90", None, "IANA ExID registry"),
+    Experiment("low-latency", "Low Latency", b"\xf9\x90", None, _REGISTRY),
 )
 """Known experiments: no flow option begins with one of these at one of its lengths, no sender chooses one (OPT-12)."""
 

@@ -19,25 +19,12 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+from tests.capture.reading import records
 from tests.capture.wraps import IP4
 from tests.conftest import ROOT, needs
 from tioption.build.capture_file import pcap
 from tioption.capture import Capture
-from tioption.capture.record import Record
-from tioption.capture.source import CHUNK
-from tioption.errors import CaptureError
-
-
-def records(path: Path, octets: bytes) -> tuple[list[Record], CaptureError | None]:
-    path.write_bytes(octets)
-    found: list[Record] = []
-    try:
-        with Capture(str(path)) as capture:
-            for record in capture.records():
-                found.append(record)  # noqa: PERF402  what came before an error must be kept
-    except CaptureError as error:
-        return found, error
-    return found, None
+from tioption.capture.compression import CHUNK
 
 
 def file(magic: int, order: str, *, kuznetzov: bool = False, frames: int = 2, network: int = 101) -> bytes:

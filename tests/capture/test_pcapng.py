@@ -8,22 +8,8 @@ from struct import pack
 import pytest
 
 from tests.capture import blocks
+from tests.capture.reading import records
 from tests.capture.wraps import IP4, IP6
-from tioption.capture import Capture
-from tioption.capture.record import Record
-from tioption.errors import CaptureError
-
-
-def records(path: Path, octets: bytes) -> tuple[list[Record], CaptureError | None]:
-    path.write_bytes(octets)
-    found: list[Record] = []
-    try:
-        with Capture(str(path)) as capture:
-            for record in capture.records():
-                found.append(record)  # noqa: PERF402  what came before an error must be kept
-    except CaptureError as error:
-        return found, error
-    return found, None
 
 
 def test_sections_of_both_byte_orders_with_interfaces_of_their_own(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Final
 
+from tioption.capture.cursor import Cursor
 from tioption.capture.record import Record, max_captured
-from tioption.capture.source import Cursor
 
 _FILE_HEADER_OCTETS: Final = 24
 _LINK_TYPE_MASK: Final = 0x03FFFFFF  # the upper bits say how long the frame check sequence is

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from struct import Struct
 from typing import Final, NamedTuple
 
+from tioption.capture.cursor import Cursor
 from tioption.capture.record import Record, max_captured
-from tioption.capture.source import Cursor
 
 SECTION_HEADER: Final = 0x0A0D0D0A
 _INTERFACE, _PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET, _JOURNAL = 1, 2, 3, 6, 9

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from tioption.capture import pcap, pcapng
+from tioption.capture.cursor import Cursor
 from tioption.capture.dissection import Dissection
 from tioption.capture.link import DECODED_LINK_TYPES, LINK_LAYERS, link_type_reason
 from tioption.capture.record import Record
 from tioption.capture.segment import CutSegment, Segment
-from tioption.capture.source import Cursor, Source
+from tioption.capture.source import Source
 from tioption.capture.undecoded import UndecodedCounter
 from tioption.option import Kinds
 

@@ -13,10 +13,13 @@ def _fields_table() -> str:
 
 
 def _experiments_table() -> str:
-    rows = ["| name | ExID | lengths | experiment | source |", "|-|-|-|-|-|"]
+    rows = ["| name | kinds | ExID | lengths | experiment | source |", "|-|-|-|-|-|-|"]
     for item in spec.EXPERIMENTS:
         lengths = "any" if item.lengths is None else ", ".join(map(str, sorted(item.lengths)))
-        rows.append(f"| `{item.name}` | `0x{item.exid.hex().upper()}` | {lengths} | {item.title} | {item.source} |")
+        kinds = ", ".join(map(str, sorted(item.kinds)))
+        rows.append(
+            f"| `{item.name}` | {kinds} | `0x{item.exid.hex().upper()}` | {lengths} | {item.title} | {item.source} |"
+        )
     return "\n".join(rows)
 
 

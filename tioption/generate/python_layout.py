@@ -63,9 +63,10 @@ def _experiment_rows() -> str:
     rows = []
     for item in spec.EXPERIMENTS:
         lengths = tuple(sorted(item.lengths)) if item.lengths is not None else None
-        exid = f'bytes.fromhex("{item.exid.hex()}")'
-        rows.append(f"    ({_quoted(item.name)}, {_quoted(item.title)}, {exid}, {lengths}),\n")
-    return f"EXPERIMENTS: Final[tuple[tuple[str, str, bytes, tuple[int, ...] | None], ...]] = (\n{''.join(rows)})\n"
+        exid, kinds = f'bytes.fromhex("{item.exid.hex()}")', tuple(sorted(item.kinds))
+        rows.append(f"    ({_quoted(item.name)}, {_quoted(item.title)}, {exid}, {kinds}, {lengths}),\n")
+    row = "tuple[str, str, bytes, tuple[int, ...], tuple[int, ...] | None]"
+    return f"EXPERIMENTS: Final[tuple[{row}, ...]] = (\n{''.join(rows)})\n"
 
 
 def render() -> str:
@@ -88,7 +89,7 @@ def render() -> str:
     out.append("# (field, offset in octets from the kind, octets, what it is)\n")
     out.append(_field_rows(fields))
     out.append(f"\nEXPERIMENT_KINDS: Final = frozenset({{{', '.join(map(str, sorted(spec.EXPERIMENT_KINDS)))}}})\n\n")
-    out.append("# (name, title, experiment identifier, values of the length octet or None where they vary)\n")
+    out.append("# (name, title, experiment identifier, kinds, values of the length octet or None where they vary)\n")
     out.append(_experiment_rows())
     out.append(f'\n_OPTION: Final = Struct("{codes}")\n\n\n')
     out.append(f"def unpack(octets: bytes, offset: int = 0) -> tuple[{', '.join('int' for _ in top)}]:\n")

@@ -12,7 +12,7 @@ from tioption.render.tcp_options import options_text
 from tioption.render.values import flags_text
 from tioption.verdict import Finding, findings, option_findings
 
-_TITLES: Final = {name: title for name, title, _, _ in EXPERIMENTS}
+_TITLES: Final = {name: title for name, title, *_ in EXPERIMENTS}
 
 
 class Piece(NamedTuple):

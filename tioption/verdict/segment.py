@@ -12,7 +12,7 @@ from tioption.rules import RULES, Severity
 
 _MD5, _AO, _FAST_OPEN = 19, 29, 34
 _LEAST_UNSUSPICIOUS_S0: Final = 1 << 16
-_EXID_PREFIXES: Final = {int.from_bytes(exid[:2], "big"): name for name, _, exid, _ in EXPERIMENTS}
+_EXID_PREFIXES: Final = {int.from_bytes(exid[:2], "big"): name for name, _, exid, *_ in EXPERIMENTS}
 
 
 class Finding(NamedTuple):
