@@ -61,10 +61,13 @@ def _choices(option: Option) -> type[Enum]:
 
 
 def _signature(command: Command) -> inspect.Signature:
+    name, metavar, text, required = command.argument
+    kind: Any = list[str] if required else list[str] | None
     argument = inspect.Parameter(
-        command.argument.name,
+        name,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        annotation=Annotated[list[str], typer.Argument(metavar=command.argument.metavar, help=command.argument.help)],
+        default=inspect.Parameter.empty if required else None,
+        annotation=Annotated[kind, typer.Argument(metavar=metavar, help=text)],
     )
     return inspect.Signature([argument, *map(_parameter, command.options)])
 
@@ -97,6 +100,7 @@ class _Parser:
     def _add(self, command: Command) -> None:
         def understood(**values: Any) -> None:
             plain = {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
+            plain[command.argument.name] = plain[command.argument.name] or []
             self.chosen = command, plain
 
         signature = _signature(command)
@@ -107,7 +111,7 @@ class _Parser:
             short_help=command.summary,
             help=command.description,
             epilog=_epilog(("Examples:", *command.examples)),
-            no_args_is_help=True,
+            no_args_is_help=command.argument.required,
         )(understood)
 
 

@@ -19,11 +19,12 @@ class MachineError(Exception):
 
 
 class Argument(NamedTuple):
-    """The words of a command that are not options: one or more."""
+    """The words of a command that are not options: a list, which may be empty where it is not `required`."""
 
     name: str
     metavar: str
     help: str
+    required: bool = True
 
 
 class Option(NamedTuple):

@@ -36,7 +36,7 @@ def parse(command: Command, words: list[str]) -> dict[str, Any] | None:
         if converted is None:
             return None
         values[option.name] = converted
-    if not arguments:
+    if command.argument.required and not arguments:
         return None
     values[command.argument.name] = arguments
     return values
