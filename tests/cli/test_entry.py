@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import tioption
 from tests.conftest import ROOT, Outcome, tiopt_process
-from tioption.cli import _MODULES, app, decode, explain, quick
+from tioption.cli import _MODULES, app, decode, explain, quick, rules
 from tioption.cli.declare import Command, Flag
 
 Run = Callable[..., Outcome]
-COMMANDS = [decode.COMMAND, explain.COMMAND]
+COMMANDS = [decode.COMMAND, explain.COMMAND, rules.COMMAND]
 
 
 def test_version(tiopt: Run) -> None:
@@ -160,7 +160,7 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("tiopt ", {"decode", "explain"}),
+            ("tiopt ", {"decode", "explain", "rules"}),
             ("tiopt d", {"decode"}),
             ("tiopt decode --for", {"--format"}),
             ("tiopt decode --format j", {"json"}),
@@ -180,8 +180,9 @@ class TestCompletion:
 def imported(*words: str) -> set[str]:
     """The modules a run of `tiopt` loads."""
     code = (
-        "import sys, json, io; from tioption.cli import main; out, sys.stdout = sys.stdout, io.StringIO(); "
-        "main(json.loads(sys.argv[1])); json.dump(sorted(sys.modules), out)"
+        "import sys, json, io; from tioption.cli import main; out = sys.stdout; "
+        "sys.stdout = io.TextIOWrapper(io.BytesIO(), 'utf-8'); status = main(json.loads(sys.argv[1])); "
+        "json.dump(sorted(sys.modules), out); sys.exit(status)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps(words)], capture_output=True, text=True, cwd=ROOT, check=True
@@ -211,6 +212,8 @@ HEAVY = {
         ["decode", "--format", "text", str(ROOT / "pcaps/trace2/trace2.pcap")],
         ["decode", "--format", "json", "--all", str(ROOT / "pcaps/trace2/trace2.pcap")],
         ["explain", "fd140a4530be79bf00000000001d00000000001f"],
+        ["rules"],
+        ["rules", "--format", "json", "est-05"],
     ],
     ids=lambda words: words[0],
 )

@@ -15,7 +15,7 @@ from tioption import __version__
 from tioption.cli.declare import Command, MachineError, UsageError
 from tioption.errors import TioptError
 
-_MODULES = {"decode": "tioption.cli.decode", "explain": "tioption.cli.explain"}
+_MODULES = {"decode": "tioption.cli.decode", "explain": "tioption.cli.explain", "rules": "tioption.cli.rules"}
 
 USAGE, UNREADABLE, LACKING = 2, 3, 4
 """Exit statuses of wrong usage, input not read to its end, and something the machine lacks."""

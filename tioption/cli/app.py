@@ -22,6 +22,7 @@ _EXAMPLES = (
     "tcpdump -w - -i eth0 tcp | tiopt decode -",
     "tiopt decode --format json *.pcapng.gz | jq .tifid",
     "tiopt explain fd140a4530be79bf00000000001d00000000001f",
+    "tiopt rules EST-05",
 )
 
 

@@ -1,4 +1,4 @@
-"""Findings that one segment alone can give, without knowing its connection (OPT, EST-01/02/11/15, RES-23)."""
+"""Findings that one segment alone can give, without knowing its connection (SEGMENT_RULES)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Final, NamedTuple
 from tioption.capture.segment import ACK, FIN, RST, SYN, Segment
 from tioption.layout import EXPERIMENT_KINDS, EXPERIMENTS, LENGTH
 from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, TcpOption
-from tioption.rules import RULES, Severity
+from tioption.rules import Severity, severity_of
+
+SEGMENT_RULES: Final = frozenset(
+    {
+        *("OPT-01", "OPT-03", "OPT-04", "OPT-05", "OPT-06", "OPT-07", "OPT-08", "OPT-10", "OPT-11", "OPT-12"),
+        *("EST-01", "EST-02", "EST-11", "EST-15"),
+        "RES-23",
+    }
+)
+"""The rules that one segment can break; the others need its connection or its flow."""
 
 _MD5, _AO, _FAST_OPEN = 19, 29, 34
 _LEAST_UNSUSPICIOUS_S0: Final = 1 << 16
@@ -32,7 +41,7 @@ def findings(segment: Segment, options: Sequence[TcpOption], kinds: Kinds = DEFA
     """Every finding on the segment whose option area was walked to `options`, in the order of the options."""
     flows = [option for option in options if option.flow is not None]
     return [
-        Finding(rule, severity or RULES[rule].severity, text, option.offset)
+        Finding(rule, severity or severity_of(rule), text, option.offset)
         for option in options
         for rule, severity, text in _on_option(segment, option, options, flows, kinds)
     ]
@@ -42,7 +51,7 @@ def option_findings(options: Sequence[TcpOption], kinds: Kinds = DEFAULT_KINDS) 
     """The findings that need only the option area, not the segment around it (OPT-01 … OPT-08, OPT-12)."""
     flows = [option for option in options if option.flow is not None]
     return [
-        Finding(rule, severity or RULES[rule].severity, text, option.offset)
+        Finding(rule, severity or severity_of(rule), text, option.offset)
         for option in options
         for rule, severity, text in _on_format(option, flows, kinds)
     ]
