@@ -44,6 +44,30 @@ EXPERIMENTS: Final[tuple[tuple[str, str, bytes, tuple[int, ...], tuple[int, ...]
     ("low-latency", "Low Latency", bytes.fromhex("f990"), (253, 254), None),
 )
 
+# system: (options of its SYN, options of its SYN beside a flow option)
+SYN_LAYOUTS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "Linux": (
+        ("mss", "sok", "ts", "nop", "ws"),
+        ("mss", "sok", "ts", "nop", "ws"),
+    ),
+    "FreeBSD": (
+        ("mss", "nop", "ws", "sok", "ts"),
+        ("mss", "nop", "ws", "sok", "ts"),
+    ),
+    "Windows": (
+        ("mss", "nop", "ws", "nop", "nop", "sok"),
+        ("mss", "nop", "ws", "nop", "nop", "sok"),
+    ),
+    "macOS": (
+        ("mss", "nop", "ws", "nop", "nop", "ts", "sok", "eol", "eol"),
+        ("mss", "ws", "ts", "sok", "nop"),
+    ),
+    "OpenBSD": (
+        ("mss", "nop", "nop", "sok", "nop", "ws", "nop", "nop", "ts"),
+        ("mss", "sok", "ws", "ts", "nop"),
+    ),
+}
+
 _OPTION: Final = Struct(">BBHIHIHI")
 
 

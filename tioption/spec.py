@@ -111,6 +111,11 @@ def fits(layout: tuple[str, ...], octets: int = LENGTH) -> bool:
     return space_left(layout) >= octets
 
 
+def with_flow_option(layout: tuple[str, ...]) -> tuple[str, ...]:
+    """The options as a host sends them beside a flow option: as they stand where it fits, else repacked (OPT-11)."""
+    return layout if fits(layout) else repacked(layout)
+
+
 def repacked(layout: tuple[str, ...]) -> tuple[str, ...]:
     """The same options without padding, but for what aligns the whole to 4 octets: the least room they can take."""
     options = tuple(name for name in layout if name not in {"nop", "eol"})

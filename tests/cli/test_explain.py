@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import ROOT, Outcome
+from tests.conftest import ROOT, Outcome, tiopt_process
 from tioption.render.explanation import explain_header, explain_options
 
 Run = Callable[..., Outcome]
@@ -94,6 +94,14 @@ def test_what_is_said_of_octets(octets: str, said: str, tiopt: Run) -> None:
     status, out, _ = tiopt("explain", octets)
     assert status == 0
     assert said in out
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_terminal_that_knows_only_ascii(form: str) -> None:
+    done = tiopt_process("explain", "--format", form, OPTION, env={"PYTHONIOENCODING": "ascii"})
+    assert (done.status, done.err) == (0, "")
+    if form == "json":
+        assert json.loads(done.out)["pieces"][2]["value"] == "0a4530"
 
 
 def test_other_kinds(tiopt: Run) -> None:

@@ -26,13 +26,18 @@ def test_all_rules_are_one_line_each_in_order(tiopt: Run) -> None:
 
 def test_a_rule_in_full(tiopt: Run) -> None:
     rule = RULES["EST-05"]
-    assert tiopt("rules", "EST-05").out.splitlines() == [
+    lines = tiopt("rules", "EST-05").out.splitlines()
+    assert lines[:5] == [
         f"EST-05  {rule.text}",
         "  source    §III.A",
         "  severity  violation",
         "  where     wire",
         f"  seen      {rule.seen}",
     ]
+    right, wrong = "\n".join(lines[5:]).split("  wrong: ")
+    assert right.startswith("\n  right: ")
+    assert "<-" not in right
+    assert [line.split()[0] for line in wrong.splitlines() if line.endswith("<- EST-05")] == ["2"]
 
 
 def test_a_rule_that_no_capture_shows(tiopt: Run) -> None:
@@ -43,7 +48,8 @@ def test_a_rule_that_no_capture_shows(tiopt: Run) -> None:
 def test_several_rules_come_as_asked_for_each_once(tiopt: Run) -> None:
     status, out, _ = tiopt("rules", "res-04", "OPT-01", "Res-04")
     assert status == 0
-    assert [paragraph.split()[0] for paragraph in out.split("\n\n")] == ["RES-04", "OPT-01"]
+    starts = [line.split()[0] for line in out.splitlines() if line and not line.startswith(" ")]
+    assert starts == ["RES-04", "OPT-01"]
 
 
 @pytest.mark.parametrize("identifier", RULES)
@@ -53,6 +59,7 @@ def test_every_rule_can_be_asked_for(identifier: str, tiopt: Run) -> None:
     assert RULES[identifier].text in out
     assert RULES[identifier].source in out
     assert RULES[identifier].seen in out
+    assert ("right:" in out) == ("wrong:" in out) == (RULES[identifier].where is Where.WIRE)
 
 
 def test_json_lines_have_the_keys_scripts_depend_on(tiopt: Run) -> None:

@@ -1,1 +1,5 @@
-"""Packets and captures made on purpose."""
+"""Packets and captures made on purpose: single frames, whole conversations, named scenarios."""
+
+from tioption.build.conversation import Conversation, Transport
+
+__all__ = ["Conversation", "Transport"]

@@ -10,12 +10,13 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 
 from tioption import __version__
 from tioption.cli.declare import Command, MachineError, UsageError
 from tioption.errors import TioptError
 
-_MODULES = {"decode": "tioption.cli.decode", "explain": "tioption.cli.explain", "rules": "tioption.cli.rules"}
+_MODULES = {name: f"tioption.cli.{name}" for name in ("decode", "explain", "rules", "build")}
 
 USAGE, UNREADABLE, LACKING = 2, 3, 4
 """Exit statuses of wrong usage, input not read to its end, and something the machine lacks."""
@@ -53,6 +54,9 @@ def main(words: list[str] | None = None) -> int:
     """Run `tiopt` with these words (default: the process's own) and return its exit status; never raises."""
     if words is None:
         words = sys.argv[1:]
+    # A name or a text that the terminal's encoding has no character for is escaped, never an error.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # Python leaves None where a shell closed the stream (`>&-`); what is written there is lost, as with any program.
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115

@@ -78,8 +78,6 @@ class _Decoder:
         self._kinds = kinds
         self._every = every
         self._progress = Progress(visible=sys.stderr.isatty() and not out.isatty())
-        if out is sys.stdout:
-            sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
 
     def _segments(self, file: str) -> Iterator[Any]:
         """The segments of one file that matter; damage is reported and ends only this file."""

@@ -78,7 +78,7 @@ def _json(explanation: Any) -> str:
         {"rule": finding.rule, "severity": finding.severity.value, "offset": finding.offset, "text": finding.text}
         for finding in explanation.findings
     ]
-    return dumps({"what": explanation.what, "pieces": pieces, "findings": found}, ensure_ascii=False) + "\n"
+    return dumps({"what": explanation.what, "pieces": pieces, "findings": found}) + "\n"
 
 
 COMMAND = Command(

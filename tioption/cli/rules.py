@@ -19,7 +19,6 @@ def run(ids: list[str], format: str) -> int:  # noqa: A002  the names are those 
         text = "\n".join(_in_full(rule) for rule in chosen)
     else:
         text = "".join(_line(rule) for rule in chosen)
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.stdout.write(text)
     return 0
 
@@ -50,7 +49,21 @@ def _in_full(rule: Any) -> str:
     fields = {"source": rule.source, "severity": severity, "where": rule.where.value, "seen": rule.seen}
     lines = [f"{rule.id}  {rule.text}"]
     lines += [f"  {name:8}  {value}" for name, value in fields.items() if value]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + _examples(rule)) + "\n"
+
+
+def _examples(rule: Any) -> list[str]:
+    """An exchange that keeps the rule and one that breaks it, from the scenarios `tiopt build` makes captures of."""
+    from tioption.build.catalogue import SCENARIOS
+    from tioption.build.exchange import exchange_lines
+
+    lines = []
+    for side in ("right", "wrong"):
+        scenario = SCENARIOS.get(f"{rule.id.lower()}-{side}")
+        if scenario is not None:
+            lines += ["", f"  {side}: {scenario.text} (tiopt build {scenario.name})"]
+            lines += [f"    {line}" for line in exchange_lines(scenario.conversation())]
+    return lines
 
 
 def _json(rule: Any) -> str:

@@ -69,6 +69,17 @@ def _experiment_rows() -> str:
     return f"EXPERIMENTS: Final[tuple[{row}, ...]] = (\n{''.join(rows)})\n"
 
 
+def _syn_rows() -> str:
+    def names(layout: tuple[str, ...]) -> str:
+        return f"({', '.join(_quoted(name) for name in layout)})"
+
+    rows = []
+    for system, layout in spec.SYN_LAYOUTS.items():
+        with_option = names(spec.with_flow_option(layout))
+        rows.append(f"    {_quoted(system)}: (\n        {names(layout)},\n        {with_option},\n    ),\n")
+    return f"SYN_LAYOUTS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {{\n{''.join(rows)}}}\n"
+
+
 def render() -> str:
     """The text of `tioption/layout.py`."""
     fields = option_fields()
@@ -91,6 +102,8 @@ def render() -> str:
     out.append(f"\nEXPERIMENT_KINDS: Final = frozenset({{{', '.join(map(str, sorted(spec.EXPERIMENT_KINDS)))}}})\n\n")
     out.append("# (name, title, experiment identifier, kinds, values of the length octet or None where they vary)\n")
     out.append(_experiment_rows())
+    out.append("\n# system: (options of its SYN, options of its SYN beside a flow option)\n")
+    out.append(_syn_rows())
     out.append(f'\n_OPTION: Final = Struct("{codes}")\n\n\n')
     out.append(f"def unpack(octets: bytes, offset: int = 0) -> tuple[{', '.join('int' for _ in top)}]:\n")
     contents = ", ".join(field.name for field in top)

@@ -1,0 +1,18 @@
+"""Connections and TI-flows from segments: who speaks with whom, and where in both streams they stand."""
+
+from tioption.flow.connection import Connection, ConnectionTable, Peer
+from tioption.flow.direction import Direction
+from tioption.flow.tiflow import Anchors, FlowKey, Positions, TiFlow, Transport, anchors
+
+__all__ = [
+    "Anchors",
+    "Connection",
+    "ConnectionTable",
+    "Direction",
+    "FlowKey",
+    "Peer",
+    "Positions",
+    "TiFlow",
+    "Transport",
+    "anchors",
+]

@@ -1,0 +1,121 @@
+"""TI-flows from connections: which transports carry one flow, and where in its streams each of them stands.
+
+A flow is known by its variant and its complete TIFID (CTL-02, RES-03). A transport's anchors say which position of each
+stream its ISN+1 stands for (MAP-03); from them every octet of the transport has a position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tioption.capture.segment import Segment
+from tioption.flow.connection import Connection
+from tioption.flow.direction import Direction
+from tioption.option import FlowOption, Tifid, Variant
+from tioption.seq import SEQ48
+
+
+class FlowKey(NamedTuple):
+    """What names a flow: identifier spaces are separate per variant (CTL-02)."""
+
+    variant: Variant
+    tifid: Tifid
+
+
+class Anchors(NamedTuple):
+    """Positions that ISN+1 of each direction of a transport stands for, 48 bits each."""
+
+    forward: int
+    reverse: int
+
+
+def anchors(syn_ack: FlowOption, ack: FlowOption | None = None) -> Anchors:
+    """The anchors of a transport from the options of its handshake (R1, MAP-03).
+
+    Each direction begins at the last TISeq its sender gave; where the third ACK is lost, the client's is what the
+    server expects of it.
+    """
+    return Anchors(ack.tiseq if ack is not None else syn_ack.tiack, syn_ack.tiseq)
+
+
+class Transport(NamedTuple):
+    """One connection of a flow and its place in it."""
+
+    connection: Connection
+    anchors: Anchors
+
+    def position(self, segment: Segment) -> int:
+        """The position of a segment's first octet of payload, 48 bits (MAP-01)."""
+        own, _ = self.connection.directions(segment)
+        anchor = self.anchors.forward if own is self.connection.forward else self.anchors.reverse
+        return SEQ48.add(anchor, own.place(segment.seq))
+
+
+class Positions(NamedTuple):
+    """Where one stream of a flow stands, in octets since its initial position; counts do not wrap."""
+
+    sent: int
+    acked: int
+
+
+class TiFlow:
+    """One TI-flow as a capture shows it: its transports in order, and how far both streams have come over them."""
+
+    def __init__(self, key: FlowKey) -> None:
+        """A flow without transports."""
+        self.key = key
+        self.transports: list[Transport] = []
+        self._origins: Anchors | None = None
+
+    @property
+    def from_start(self) -> bool:
+        """Whether the capture has the flow since its first SYN: only then do positions judge anybody."""
+        return bool(self.transports) and self._origins is not None and self.transports[0].connection.from_start
+
+    def begin(self, transport: Transport) -> None:
+        """Add the transport on which the flow was established: its anchors are the initial positions."""
+        self._origins = transport.anchors
+        self.transports.append(transport)
+
+    def resume(self, transport: Transport) -> None:
+        """Add a transport that carries the flow on."""
+        self.transports.append(transport)
+
+    def __iter__(self) -> Iterator[Transport]:
+        return iter(self.transports)
+
+    @property
+    def forward(self) -> Positions:
+        """The stream of the host that opened the flow."""
+        return self._positions(forward=True)
+
+    @property
+    def reverse(self) -> Positions:
+        """The stream of the host that answered."""
+        return self._positions(forward=False)
+
+    def _positions(self, *, forward: bool) -> Positions:
+        """The furthest octets over all transports, each counted from the stream's origin."""
+        sent = acked = count = 0
+        origin: int | None = None
+        for connection, at in self.transports:
+            direction: Direction = connection.forward if forward else connection.reverse
+            anchor = at.forward if forward else at.reverse
+            if origin is None:
+                initial = self._origins or at
+                origin = initial.forward if forward else initial.reverse
+            # A transport begins near where the last one ended, so the nearest count is the right one (MAP-07).
+            count = SEQ48.unwrap(SEQ48.difference(anchor, origin), sent)
+            sent = max(sent, count + direction.sent)
+            acked = max(acked, count + direction.acked)
+        return Positions(sent, acked)
+
+    def outages(self) -> Iterator[int | None]:
+        """Nanoseconds between the last segment of each transport and the first of the next, None without times.
+
+        Negative where the next began while the last one was still heard (RES-10).
+        """
+        for before, after in zip(self.transports, self.transports[1:], strict=False):
+            end, begin = before.connection.last_time_ns, after.connection.first_time_ns
+            yield begin - end if begin is not None and end is not None else None
