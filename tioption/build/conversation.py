@@ -271,8 +271,9 @@ class Transport:
             ruled = FlowOption(talk.variant, talk.tifid, own.sent_position, other.received_position)
         else:
             ruled = FlowOption(talk.variant, Tifid.from_halves(talk.tifid.first), talk.streams[side].s0, 0)
-        self._offered = ruled
         chosen = self._chosen(ruled, option)
+        if self._offered is None:  # the answerer answers what it got, the first time
+            self._offered = chosen if isinstance(chosen, FlowOption) else ruled
         return self.emit(side, SYN, seq=self.isn[side], option=chosen, options=options, payload=payload)
 
     def syn_ack(self, *, option: OptionChoice | Literal["ruled"] = "ruled", payload: bytes = b"") -> Sent:

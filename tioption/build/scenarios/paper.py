@@ -68,6 +68,7 @@ def stripped_backward(talk: Conversation) -> None:
 
     talk.path = strip
     transport = talk.connect(ack=None)
+    talk.expect("LEG-03")
     transport.send("A", 100)
     transport.close()
 
