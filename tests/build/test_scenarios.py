@@ -69,8 +69,8 @@ class TestEveryScenario:
         expected = {rule for rule, _ in scenario.conversation(2).expected}
         if scenario.kept:
             assert scenario.rule not in expected
-            # A refusal needs somebody who refuses, ignoring a malformed option a malformed one, stripping a victim.
-            assert name in {"res-06-right", "leg-08-right", "stripped-backward"} or not expected
+            # A refusal needs somebody who refuses, ignoring a malformed option; the paper's rows have notes.
+            assert name in {"res-06-right", "leg-08-right", "stripped-backward", "resume-elsewhere"} or not expected
         elif scenario.rule not in {"LEG-02", "CTL-01", "MBX-01", "MBX-02", "MBX-05"}:
             # Those show under another rule's name, or only between two captures.
             assert scenario.rule in expected

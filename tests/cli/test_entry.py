@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import tioption
 from tests.conftest import ROOT, Outcome, tiopt_process
-from tioption.cli import _MODULES, app, build, decode, explain, quick, rules
+from tioption.cli import _MODULES, app, build, decode, explain, quick, rules, validate
 from tioption.cli.declare import Command, Flag
 
 Run = Callable[..., Outcome]
-COMMANDS = [decode.COMMAND, explain.COMMAND, rules.COMMAND, build.COMMAND]
+COMMANDS = [decode.COMMAND, validate.COMMAND, explain.COMMAND, rules.COMMAND, build.COMMAND]
 
 
 def test_version(tiopt: Run) -> None:
@@ -160,7 +160,7 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("tiopt ", {"decode", "explain", "rules", "build"}),
+            ("tiopt ", {"decode", "validate", "explain", "rules", "build"}),
             ("tiopt d", {"decode"}),
             ("tiopt decode --for", {"--format"}),
             ("tiopt decode --format j", {"json"}),

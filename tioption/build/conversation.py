@@ -371,8 +371,10 @@ class Transport:
     def acknowledgment(self, side: Side) -> int:
         """The acknowledgment number `side` sends: everything it has of the other's stream, its FIN included."""
         other = self.other(side)
-        received = max(self.conversation.streams[other].received, self.anchor[other])
-        return SEQ32.add(self.isn[other], 1 + received - self.anchor[other] + self.finished[other])
+        stream = self.conversation.streams[other]
+        received = max(stream.received, self.anchor[other])
+        ended = self.finished[other] and received >= len(stream.octets)
+        return SEQ32.add(self.isn[other], 1 + received - self.anchor[other] + ended)
 
     def emit(
         self,

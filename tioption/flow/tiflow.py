@@ -44,11 +44,18 @@ class Transport(NamedTuple):
 
     connection: Connection
     anchors: Anchors
+    """Of the streams of the flow: forward is that of the host that opened it."""
+    turned: bool = False
+    """Whether the host that had answered opened this transport (RES-18)."""
+
+    def place(self, *, forward: bool) -> Direction:
+        """The direction of the connection that carries this stream of the flow."""
+        return self.connection.forward if forward is not self.turned else self.connection.reverse
 
     def position(self, segment: Segment) -> int:
         """The position of a segment's first octet of payload, 48 bits (MAP-01)."""
         own, _ = self.connection.directions(segment)
-        anchor = self.anchors.forward if own is self.connection.forward else self.anchors.reverse
+        anchor = self.anchors.forward if own is self.place(forward=True) else self.anchors.reverse
         return SEQ48.add(anchor, own.place(segment.seq))
 
 
@@ -57,6 +64,14 @@ class Positions(NamedTuple):
 
     sent: int
     acked: int
+    fin: int | None = None
+    """Where the stream ended, None as long as it has not."""
+    origin: int = 0
+    """The initial position, 48 bits."""
+
+    def count(self, position: int) -> int:
+        """The octets of the stream before a position of 48 bits, taken nearest to what was sent (MAP-07)."""
+        return SEQ48.unwrap(position - self.origin, self.sent)
 
 
 class TiFlow:
@@ -98,9 +113,10 @@ class TiFlow:
     def _positions(self, *, forward: bool) -> Positions:
         """The furthest octets over all transports, each counted from the stream's origin."""
         sent = acked = count = 0
+        fin: int | None = None
         origin: int | None = None
-        for connection, at in self.transports:
-            direction: Direction = connection.forward if forward else connection.reverse
+        for transport in self.transports:
+            direction, at = transport.place(forward=forward), transport.anchors
             anchor = at.forward if forward else at.reverse
             if origin is None:
                 initial = self._origins or at
@@ -109,7 +125,9 @@ class TiFlow:
             count = SEQ48.unwrap(SEQ48.difference(anchor, origin), sent)
             sent = max(sent, count + direction.sent)
             acked = max(acked, count + direction.acked)
-        return Positions(sent, acked)
+            if direction.fin is not None:
+                fin = count + direction.fin
+        return Positions(sent, acked, fin, origin or 0)
 
     def outages(self) -> Iterator[int | None]:
         """Nanoseconds between the last segment of each transport and the first of the next, None without times.

@@ -84,6 +84,16 @@ class Handshake:
         self.state = state
         return Observation(event, state, rule, differences)
 
+    @property
+    def seen_syn(self) -> bool:
+        """Whether the opener's SYN was seen."""
+        return self._syn is not None
+
+    @property
+    def seen_answer(self) -> bool:
+        """Whether a SYN-ACK was seen."""
+        return self._answer is not None
+
     # What a host has to send.
 
     def ruled_answer(self, second: int, s0: int, position: int | None = None) -> FlowOption:

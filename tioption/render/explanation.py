@@ -71,7 +71,7 @@ def explain_header(octets: bytes, kinds: Kinds = DEFAULT_KINDS) -> Explanation:
     if segment.payload_length:
         length = segment.payload_length
         pieces.append(Piece(len(octets) - length, segment.payload, "payload", f"{length} octets", ""))
-    found = [finding._replace(offset=finding.offset + 20) for finding in findings(segment, options, kinds)]
+    found = [finding._replace(offset=(finding.offset or 0) + 20) for finding in findings(segment, options, kinds)]
     return Explanation(f"a TCP header of {header_length} octets", tuple(pieces), tuple(found))
 
 

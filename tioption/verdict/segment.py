@@ -25,12 +25,19 @@ _EXID_PREFIXES: Final = {int.from_bytes(exid[:2], "big"): name for name, _, exid
 
 
 class Finding(NamedTuple):
-    """A rule that a segment breaks, or a note on it; `offset` is the octet in the TCP option area it is about."""
+    """A rule that a segment breaks, or a note on it.
+
+    `offset` is the octet in the TCP option area it is about, None where it is about no option; `expected` and `found`
+    are the values in question, "" where the text says it all.
+    """
 
     rule: str
     severity: Severity
     text: str
-    offset: int
+    offset: int | None
+    frame: int = 0
+    expected: str = ""
+    found: str = ""
 
 
 _Found = tuple[str, Severity | None, str]
@@ -41,7 +48,7 @@ def findings(segment: Segment, options: Sequence[TcpOption], kinds: Kinds = DEFA
     """Every finding on the segment whose option area was walked to `options`, in the order of the options."""
     flows = [option for option in options if option.flow is not None]
     return [
-        Finding(rule, severity or severity_of(rule), text, option.offset)
+        Finding(rule, severity or severity_of(rule), text, option.offset, segment.frame)
         for option in options
         for rule, severity, text in _on_option(segment, option, options, flows, kinds)
     ]

@@ -88,6 +88,7 @@ def resume_elsewhere(talk: Conversation) -> None:
     """The TIFID finds the flow, not the address (RES-03)."""
     broken(talk)
     second = talk.resume(client=talk.a._replace(address="203.0.113.77", port=50123))
+    talk.expected.append(("RES-03", len(talk.observed) - 2))
     second.resend("A")
     second.resend("B")
     second.close()

@@ -1,0 +1,159 @@
+"""The validator's report: lines for people, rows for programs, JUnit for continuous integration.
+
+Keys and their order are the command line's contract: rows of the types connection, flow and summary.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from tioption.render.values import address_text
+from tioption.rules import Severity
+from tioption.verdict.outcome import Verdict
+from tioption.verdict.segment import Finding
+from tioption.verdict.validator import FlowSummary, Judged, Validator
+
+_NS = 1_000_000_000
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity.value,
+        "frame": finding.frame,
+        "offset": finding.offset,
+        "expected": finding.expected,
+        "found": finding.found,
+        "text": finding.text,
+    }
+
+
+def _connection(file: str, validator: Validator, judged: Judged) -> dict[str, Any]:
+    connection, handshake = judged.connection, judged.handshake
+    verdict, reason = judged.outcome
+    option = handshake.confirmation or handshake.answer or handshake.offer
+    return {
+        "type": "connection",
+        "file": file,
+        "index": connection.index,
+        "src": address_text(connection.client.address),
+        "sport": connection.client.port,
+        "dst": address_text(connection.server.address),
+        "dport": connection.server.port,
+        "verdict": verdict.value,
+        "reason": reason,
+        "variant": option.variant.value if option is not None else None,
+        "tifid": str(option.tifid) if option is not None else None,
+        "transport": validator.transport(judged),
+        "findings": [_finding(finding) for finding in judged.findings],
+    }
+
+
+def _seconds(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / _NS
+
+
+def _flow(flow: FlowSummary) -> dict[str, Any]:
+    variant, tifid = flow.entry.flow.key
+    return {
+        "type": "flow",
+        "tifid": str(tifid),
+        "variant": variant.value,
+        "transports": list(flow.transports),
+        "reconnects": [
+            {"frame": frame, "rtt": _seconds(rtt), "outage": _seconds(outage)} for frame, rtt, outage in flow.reconnects
+        ],
+        "bytes": list(flow.octets),
+        "findings": [_finding(finding) for finding in flow.entry.findings],
+    }
+
+
+def summary(validators: list[Validator]) -> dict[str, Any]:
+    """The summary row of several captures: connections by verdict, findings by severity."""
+    verdicts = Counter(judged.outcome.verdict for validator in validators for judged in validator.judged.values())
+    counts: Counter[Severity] = Counter()
+    for validator in validators:
+        counts += validator.counts()
+    row: dict[str, Any] = {"type": "summary", "connections": verdicts.total()}
+    row |= {verdict.value: verdicts[verdict] for verdict in Verdict}
+    return row | {f"{severity.value}s": counts[severity] for severity in Severity}
+
+
+def report_rows(file: str, validator: Validator) -> Iterator[dict[str, Any]]:
+    """The rows of one capture: its connections in the order of their first segments, then its flows."""
+    for judged in validator.judged.values():
+        yield _connection(file, validator, judged)
+    for flow in validator.flows():
+        yield _flow(flow)
+
+
+def report_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """The rows in words, findings indented below what they are about."""
+    for row in rows:
+        yield _connection_line(row) if row["type"] == "connection" else _flow_line(row)
+        for finding in row["findings"]:
+            yield f"    {_finding_line(finding)}"
+
+
+def _peer(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _connection_line(row: dict[str, Any]) -> str:
+    peers = f"{_peer(row['src'], row['sport'])} > {_peer(row['dst'], row['dport'])}"
+    reason = f" ({row['reason']})" if row["reason"] else ""
+    flow = f"  {row['variant']} {row['tifid']}" if row["tifid"] else ""
+    transport = f", transport {row['transport']}" if row["transport"] else ""
+    return f"{row['index']}  {peers}  {row['verdict']}{reason}{flow}{transport}"
+
+
+def _flow_line(row: dict[str, Any]) -> str:
+    carried = ", ".join(map(str, row["transports"]))
+    line = f"{row['variant']} {row['tifid']}  connections {carried}  {row['bytes'][0]} and {row['bytes'][1]} bytes"
+    for reconnect in row["reconnects"]:
+        line += f"; resumed in frame {reconnect['frame']}"
+        if reconnect["rtt"] is not None:
+            line += f" within {reconnect['rtt'] * 1000:.3f} ms, {reconnect['outage']:.3f} s after it was last heard"
+    return line
+
+
+def _finding_line(finding: dict[str, Any]) -> str:
+    values = f" (expected {finding['expected']}, found {finding['found']})" if finding["found"] else ""
+    return f"frame {finding['frame']}: {finding['rule']} {finding['severity']}: {finding['text']}{values}"
+
+
+def summary_line(row: dict[str, Any]) -> str:
+    """The summary row in words; verdicts nobody got are left out."""
+    verdicts = ", ".join(f"{row[verdict.value]} {verdict.value}" for verdict in Verdict if row[verdict.value])
+    found = ", ".join(f"{row[f'{one.value}s']} {one.value}{'s' * (row[f'{one.value}s'] != 1)}" for one in Severity)
+    connections = f"{row['connections']} connection{'s' * (row['connections'] != 1)}"
+    return f"{connections}{': ' if verdicts else ''}{verdicts}; {found}"
+
+
+def junit(files: dict[str, list[dict[str, Any]]], *, strict: bool) -> str:
+    """A JUnit document: a suite per file, a case per connection and flow that fails by its violations."""
+    from xml.etree import ElementTree  # noqa: PLC0415  only this format pays for it
+
+    root = ElementTree.Element("testsuites", name="tiopt validate")
+    failing = {"violation", "warning"} if strict else {"violation"}
+    for file, rows in files.items():
+        suite = ElementTree.SubElement(root, "testsuite", name=file, tests=str(len(rows)))
+        failures = 0
+        for row in rows:
+            is_flow = row["type"] == "flow"
+            name = _flow_line(row) if is_flow else _connection_line(row)
+            case = ElementTree.SubElement(suite, "testcase", classname=f"{file}.{row['type']}", name=name)
+            wrong = [finding for finding in row["findings"] if finding["severity"] in failing]
+            if wrong:
+                failures += 1
+                rules = ", ".join(dict.fromkeys(finding["rule"] for finding in wrong))
+                failure = ElementTree.SubElement(case, "failure", message=rules, type="violation")
+                failure.text = "\n".join(map(_finding_line, wrong))
+            rest = [finding for finding in row["findings"] if finding not in wrong]
+            if rest:
+                ElementTree.SubElement(case, "system-out").text = "\n".join(map(_finding_line, rest))
+        suite.set("failures", str(failures))
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
