@@ -35,7 +35,9 @@ def test_nothing_confirms_but_the_right_option_or_data_after_a_resume_was_answer
         (state, event)
         for state in State
         for event in Event
-        if step(state, event).state is State.CONFIRMED and state not in {State.CONFIRMED, State.ASKED_AGAIN}
+        if step(state, event).state is State.CONFIRMED
+        and state not in {State.CONFIRMED, State.ASKED_AGAIN}
+        and state is not State.UNCONFIRMED
     }
     assert ways == {
         (State.OFFERED, Event.CONFIRM_RIGHT),

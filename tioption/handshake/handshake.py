@@ -187,7 +187,9 @@ class Handshake:
     def _classify_opener(self, segment: HandshakeSegment) -> tuple[Event | None, tuple[Difference, ...]]:
         """The opener's segments after its SYN: the confirmation, its copies, and everything later."""
         option = segment.option
-        if self.state in {State.CONFIRMED, State.SETTLED, State.UNCONFIRMED, State.LEGACY}:
+        if self.state is State.UNCONFIRMED and option is None:
+            return None, ()
+        if self.state in {State.CONFIRMED, State.SETTLED, State.LEGACY}:
             if option is None:
                 return None, ()
             return (Event.COPY if option == self.confirmation else Event.STRAY), ()

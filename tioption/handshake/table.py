@@ -197,7 +197,8 @@ _ROWS: Final[dict[State, dict[Event, Step]]] = {
         _E.STRAY: Step(_S.SETTLED, "OPT-09"),
     },
     _S.UNCONFIRMED: {
-        _E.COPY: Step(_S.UNCONFIRMED, "OPT-09"),
+        _E.CONFIRM_RIGHT: Step(_S.CONFIRMED),  # the third ACK was overtaken by data
+        _E.CONFIRM_WRONG: Step(_S.UNCONFIRMED, "EST-07"),
         _E.STRAY: Step(_S.UNCONFIRMED, "OPT-09"),
     },
     _S.LEGACY: {
@@ -214,7 +215,7 @@ TABLE: Final[dict[State, dict[Event, Step]]] = {
 }
 """Every state and every event: where it leads and which rule it breaks there."""
 
-FINAL: Final = frozenset({State.SETTLED, State.UNCONFIRMED, State.LEGACY, State.FAILED, State.CLOSED})
+FINAL: Final = frozenset({State.SETTLED, State.LEGACY, State.FAILED, State.CLOSED})
 """States in which the handshake is over; what comes then can still break a rule, but decides nothing."""
 
 
