@@ -228,6 +228,17 @@ class TestResume:
             assert isinstance(reset, SendReset)
         assert theirs.pending == 0
 
+    def test_the_other_reading_of_resumption_is_accepted_and_trimmed(self) -> None:
+        """R2: both begin at their own oldest unacknowledged byte, below what the other side has (MAP-05)."""
+        at_a, mine, at_b, theirs = both()
+        a, b = opener(at_a), answerer(at_b)
+        answer = sent(b.received(syn(sent(a.resume(mine, 100))), HANDLE, 500, 1))
+        assert answer is not None
+        _, resumed = a.received(syn_ack(answer.replace(tiseq=0x1F)), 1)
+        assert resumed == Resumed(mine, own=0x275, other=0x1F)
+        confirmation = FlowOption(Variant.FLOW_D, NAME.tifid, 0x1D, 0x14B)
+        assert b.received(ack(confirmation), HANDLE, 500, 1) == [Resumed(theirs, own=0x14B, other=0x1D)]
+
     def test_a_fin_that_was_counted_is_accepted(self) -> None:
         at_a, mine, at_b, theirs = both()
         theirs.closed = True
@@ -254,7 +265,7 @@ class TestResume:
         options = {
             None: None,
             "echo": offer,
-            "wrong": right.replace(tiseq=right.tiseq + 1),
+            "wrong": right.replace(tiseq=right.tiseq + 1),  # a gap (MAP-05)
             "gone": right.replace(tiack=0x1C),  # an acknowledging proxy had them (RES-14)
             "beyond": right.replace(tiack=0x406),
         }

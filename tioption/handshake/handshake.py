@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from tioption.handshake.table import Event, State, step
 from tioption.option import FlowOption, Tifid
+from tioption.seq import SEQ48
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Difference(NamedTuple):
 class Observation(NamedTuple):
     """What a segment was to the handshake and what it did; `rule` is the table's, None where all was well.
 
-    `differences` say which values of the option were wrong, for ANSWER_WRONG and CONFIRM_WRONG and for changes.
+    `differences` say which values of the option were not those of the rules; hosts can live with some (MAP-05).
     """
 
     event: Event | None
@@ -159,7 +160,7 @@ class Handshake:
         if option == self.offer:
             return Event.ANSWER_ECHO, ()
         differences = tuple(self._answer_differences(self.offer, option))
-        return (Event.ANSWER_WRONG, differences) if differences else (Event.ANSWER_RIGHT, ())
+        return (Event.ANSWER_RIGHT if _passable(differences) else Event.ANSWER_WRONG), differences
 
     def _answer_differences(self, offer: FlowOption, answer: FlowOption) -> list[Difference]:
         """What is wrong with the SYN-ACK's option beside the SYN's."""
@@ -196,7 +197,7 @@ class Handshake:
         if option is None:
             return (Event.DATA_PLAIN if segment.payload_length else Event.CONFIRM_PLAIN), ()
         differences = tuple(self._confirmation_differences(option))
-        return (Event.CONFIRM_WRONG, differences) if differences else (Event.CONFIRM_RIGHT, ())
+        return (Event.CONFIRM_RIGHT if _passable(differences) else Event.CONFIRM_WRONG), differences
 
     def _confirmation_differences(self, option: FlowOption) -> list[Difference]:
         """What is wrong with the third segment's option beside those before it."""
@@ -221,6 +222,17 @@ class Handshake:
             self._answer, self.answer = segment, segment.option
         elif event is Event.CONFIRM_RIGHT and self.confirmation is None:
             self.confirmation = segment.option
+
+
+def _passable(differences: tuple[Difference, ...]) -> bool:
+    """Whether a host can go on with an option of these differences.
+
+    That is so with none, and with a resume's TISeq below what the receiver has: its sender reads resumption as
+    beginning at its own oldest unacknowledged byte, and the receiver trims (R2, MAP-04, MAP-05). Above would be a gap.
+    """
+    if len(differences) != 1 or (differences[0].rule, differences[0].field) != ("MAP-04", "tiseq"):
+        return not differences
+    return SEQ48.difference(int(differences[0].found, 16), int(differences[0].expected, 16)) < 0
 
 
 def _changes(rule: str, before: FlowOption | None, after: FlowOption | None) -> tuple[Difference, ...]:

@@ -295,9 +295,10 @@ class Answerer:
         return [*effects, CloseBeforeData()] if offer is not None and offer.variant is Variant.FLOW_C else effects
 
     def _anchors(self) -> tuple[int, int]:
-        """Positions of own and the other side's ISN+1: this side's answer said both (R1, MAP-03)."""
+        """Positions of own and the other side's ISN+1: what each last put into its TISeq (R1, MAP-03)."""
         assert self._answer is not None
-        return self._answer.tiseq, self._answer.tiack
+        confirmation = self.handshake.confirmation  # None where the third ACK was lost
+        return self._answer.tiseq, confirmation.tiseq if confirmation is not None else self._answer.tiack
 
     def _keep(self, state: State, now: int) -> list[Effect]:
         offer, answer = self.handshake.offer, self._answer
