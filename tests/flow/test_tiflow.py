@@ -119,3 +119,20 @@ def test_anchors_without_the_third_ack_are_what_the_server_expects(lost: bool) -
     at = anchors(FlowOption.parse(syn_ack), None if lost else FlowOption.parse(ack))
     assert at.forward == SEQ48.add(talk.streams["A"].s0, 70)
     assert at.reverse == SEQ48.add(talk.streams["B"].s0, 30)
+
+
+def test_a_flow_of_many_transports_has_the_positions_of_all() -> None:
+    """More of them than are looked at anew each time."""
+    talk = Conversation(5)
+    transport = talk.connect()
+    for number in range(40):
+        transport.send("A", 100 + number)
+        transport.send("B", 10, lost=True)
+        talk.wait(MS)
+        transport = talk.resume()
+        transport.resend("B")
+    flow = flow_of(talk)
+    assert len(flow.transports) == 41
+    for _ in range(2):  # asked again, what was settled is not counted twice
+        assert flow.forward[:2] == (len(talk.streams["A"].octets), talk.streams["A"].received)
+        assert flow.reverse[:2] == (400, 400)

@@ -7,13 +7,16 @@ stream its ISN+1 stands for (MAP-03); from them every octet of the transport has
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tioption.capture.segment import Segment
 from tioption.flow.connection import Connection
 from tioption.flow.direction import Direction
 from tioption.option import FlowOption, Tifid, Variant
 from tioption.seq import SEQ48
+
+_LIVELY: Final = 8
+"""The latest transports, on any of which something may still be heard; older ones no longer change."""
 
 
 class FlowKey(NamedTuple):
@@ -82,6 +85,8 @@ class TiFlow:
         self.key = key
         self.transports: list[Transport] = []
         self._origins: Anchors | None = None
+        # Per direction: transports taken in for good, and what they reached.
+        self._settled: dict[bool, tuple[int, Positions | None]] = {True: (0, None), False: (0, None)}
 
     @property
     def from_start(self) -> bool:
@@ -112,22 +117,23 @@ class TiFlow:
 
     def _positions(self, *, forward: bool) -> Positions:
         """The furthest octets over all transports, each counted from the stream's origin."""
-        sent = acked = count = 0
-        fin: int | None = None
-        origin: int | None = None
-        for transport in self.transports:
+        done, reached = self._settled[forward]
+        if reached is None:
+            if not self.transports:
+                return Positions(0, 0)
+            initial = self._origins or self.transports[0].anchors
+            reached = Positions(0, 0, None, initial.forward if forward else initial.reverse)
+        for number, transport in enumerate(self.transports[done:], done + 1):
             direction, at = transport.place(forward=forward), transport.anchors
             anchor = at.forward if forward else at.reverse
-            if origin is None:
-                initial = self._origins or at
-                origin = initial.forward if forward else initial.reverse
             # A transport begins near where the last one ended, so the nearest count is the right one (MAP-07).
-            count = SEQ48.unwrap(SEQ48.difference(anchor, origin), sent)
-            sent = max(sent, count + direction.sent)
-            acked = max(acked, count + direction.acked)
-            if direction.fin is not None:
-                fin = count + direction.fin
-        return Positions(sent, acked, fin, origin or 0)
+            count = SEQ48.unwrap(SEQ48.difference(anchor, reached.origin), reached.sent)
+            fin = count + direction.fin if direction.fin is not None else reached.fin
+            sent, acked = max(reached.sent, count + direction.sent), max(reached.acked, count + direction.acked)
+            reached = Positions(sent, acked, fin, reached.origin)
+            if number <= len(self.transports) - _LIVELY:
+                self._settled[forward] = number, reached
+        return reached
 
     def outages(self) -> Iterator[int | None]:
         """Nanoseconds between the last segment of each transport and the first of the next, None without times.

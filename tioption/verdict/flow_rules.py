@@ -24,6 +24,7 @@ ALIVE: Final = 1 * SECOND  # a transport heard from within the initial retransmi
 MOST_WINDOW: Final = 1 << 30  # RES-04
 BELIEVABLE_JUMP: Final = 1 << 46  # no flow moves half of what comparison can tell apart between two transports (MAP-07)
 STRANGERS: Final = 20  # resume SYNs with unknown TIFIDs before they are suspicious (SEC-04)
+_RIVALS: Final = 8  # the latest resumes of a flow, among which some may be pending at once
 STEPS: Final = 5  # equal distances between first halves before they are a sequence (SEC-01)
 
 
@@ -64,6 +65,10 @@ class Place:
     entry: FlowEntry | None = None
     resume: Resume | None = None
     transport: Transport | None = None
+    number: int | None = None
+    """Which transport of its flow it is, from 1."""
+    left_by: list[Resume] = field(default_factory=list)
+    """Attempts to carry its flow on elsewhere."""
 
 
 class FlowBook:
@@ -102,6 +107,8 @@ class FlowBook:
         resume = Resume(offer, old, turned, own, other, window, mine.sent, segment.frame)
         self._places[connection.index] = Place(entry, resume)
         entry.resumes.append(resume)
+        if (before := self._places.get(old.index)) is not None:
+            before.left_by.append(resume)
         yield from self._circumstances(connection, segment, resume, offset)
         demote = not entry.flow.from_start
         for finding in self._positions(segment, resume, offset):
@@ -228,6 +235,7 @@ class FlowBook:
             opened = handshake.offer is not None and not handshake.resumes
             (entry.flow.begin if opened else entry.flow.resume)(place.transport)
             entry.frames.append(segment.frame)
+            place.number = 1
             self.entries[entry.flow.key] = entry
             return
         resume, entry = place.resume, place.entry
@@ -236,9 +244,10 @@ class FlowBook:
         place.transport = Transport(connection, at, resume.turned)
         entry.flow.resume(place.transport)
         entry.frames.append(segment.frame)
+        place.number = len(entry.frames)
         resume.confirmed_frame = segment.frame
-        rivals = [one for one in entry.resumes if one is not resume and one.confirmed_frame > resume.syn_frame]
-        if rivals:
+        rivals = entry.resumes[-_RIVALS:]
+        if any(one is not resume and one.confirmed_frame > resume.syn_frame for one in rivals):
             yield _finding("RES-16", segment, None, "two resumes of the flow were pending at once, and both completed")
 
     # Everything else.
@@ -254,9 +263,8 @@ class FlowBook:
             yield _finding("RES-14", segment, None, text)
         if place.transport is not None and place.resume is not None:
             yield from self._beyond_the_end(connection, segment, place)
-        for resume in place.entry.resumes:
-            if resume.old is connection:
-                yield from self._on_the_old(connection, segment, resume)
+        for resume in place.left_by[-_RIVALS:]:
+            yield from self._on_the_old(connection, segment, resume)
 
     def _beyond_the_end(self, connection: Connection, segment: Segment, place: Place) -> Iterator[Finding]:
         """RES-15: data after the place where its stream had ended on an earlier transport."""
@@ -301,11 +309,3 @@ def _between(earlier: int | None, later: int | None) -> int | None:
 
 def _hex(positions: Positions, count: int) -> str:
     return f"{SEQ48.add(positions.origin, count):012x}"
-
-
-def transport_number(entry: FlowEntry, connection: Connection) -> int | None:
-    """Which transport of its flow a connection is, from 1; None where it is none."""
-    for number, transport in enumerate(entry.flow.transports, 1):
-        if transport.connection is connection:
-            return number
-    return None

@@ -15,7 +15,7 @@ from tioption.flow import Connection, ConnectionTable
 from tioption.handshake import Event, Handshake, HandshakeSegment, Observation, State
 from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, TcpOption, Variant
 from tioption.rules import Severity, severity_of
-from tioption.verdict.flow_rules import FlowBook, FlowEntry, transport_number
+from tioption.verdict.flow_rules import FlowBook, FlowEntry
 from tioption.verdict.handshake_rules import handshake_findings
 from tioption.verdict.outcome import Outcome, fallback_reason, outcome
 from tioption.verdict.segment import Finding, findings
@@ -185,9 +185,7 @@ class Validator:
     def transport(self, judged: Judged) -> int | None:
         """Which transport of its flow a connection is, from 1; None where it carries none."""
         place = self._book.place(judged.connection)
-        if place is None or place.entry is None:
-            return None
-        return transport_number(place.entry, judged.connection)
+        return place.number if place is not None else None
 
     def counts(self) -> Counter[Severity]:
         """How many findings of each severity there are."""
