@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tioption.generate import option_page, python_layout, rules_page
+from tioption.generate import handshake_page, option_page, python_layout, rules_page
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,6 +15,7 @@ TARGETS: dict[str, Callable[[], str]] = {
     "tioption/layout.py": python_layout.render,
     "docs/reference/option-layout.md": option_page.render,
     "docs/reference/rules.md": rules_page.render,
+    "docs/reference/handshake.md": handshake_page.render,
 }
 
 
