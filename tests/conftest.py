@@ -80,6 +80,17 @@ def needs(program: str) -> str:
     return path
 
 
+def needs_root() -> None:
+    """Skips where no network namespaces can be made: without root, or for a root without the capability."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    ip, name = needs("ip"), f"tiopt-{os.getpid()}-probe"
+    made = subprocess.run([ip, "netns", "add", name], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        pytest.skip(f"root lacks the capability to make network namespaces: {made.stderr.strip()}")
+    subprocess.run([ip, "netns", "delete", name], check=True)
+
+
 def shared_captures() -> list[Path]:
     """The captures that lie beside the repository on machines that have them; none elsewhere."""
     return sorted((SHARED / "captures").glob("*.pcap*"))
