@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.flow.test_connection import built
 from tioption.build.catalogue import SCENARIOS
 from tioption.capture import Segment
-from tioption.capture.segment import ACK, RST, SYN
 from tioption.flow import Connection, ConnectionTable
 from tioption.handshake import TABLE, Event, Handshake, HandshakeSegment, State
 from tioption.option import FlowOption, Tifid, Variant
+from tioption.verdict.validator import counted_option, handshake_segment
 
 # The rules that one handshake alone can show, by the table or by its differences.
 HANDSHAKE_RULES = {rule for row in TABLE.values() for _, rule in row.values() if rule is not None}
@@ -23,17 +23,8 @@ HANDSHAKE_RULES |= {"EST-04", "EST-05", "RES-01", "MAP-04"}
 
 
 def view(connection: Connection, segment: Segment) -> HandshakeSegment:
-    options = [option for option in segment.walk_options() if option.flow is not None]
-    counts = len(options) == 1 and options[0].flow is not None and options[0].flow.tifid.first != 0
-    return HandshakeSegment(
-        opener=connection.is_forward(segment),
-        syn=bool(segment.flags & SYN),
-        ack=bool(segment.flags & ACK),
-        rst=bool(segment.flags & RST),
-        seq=segment.seq,
-        payload_length=segment.payload_length,
-        option=options[0].flow if counts else None,
-    )
+    flows = [option for option in segment.walk_options() if option.flow is not None]
+    return handshake_segment(connection, segment, counted_option(flows))
 
 
 def observed(segments: list[Segment]) -> tuple[set[tuple[str, int]], dict[int, Handshake]]:

@@ -157,10 +157,12 @@ class Conversation:
         """Let time pass."""
         self.tape.now += nanoseconds
 
-    def transport(self, *, client: Host | None = None, server: Host | None = None) -> Transport:
-        """A TCP connection that has not begun, from a fresh port, or between hosts of the caller's choice."""
+    def transport(self, *, client: Host | None = None, resuming: bool = False) -> Transport:
+        """A TCP connection to B that has not begun, from a fresh port of A or from another host."""
         client = client or self.a._replace(port=self.random.randrange(32768, 61000))
-        return Transport(self, client, server or self.b)
+        transport = Transport(self, client, self.b)
+        transport.resuming = resuming
+        return transport
 
     def connect(
         self,
@@ -187,8 +189,7 @@ class Conversation:
         by: Side = "A",
     ) -> Transport:
         """Open the next transport, from a fresh port or another address, and place it in both streams (R1)."""
-        transport = self.transport(client=client) if by == "A" else self._backward()
-        transport.resuming = True
+        transport = self.transport(client=client, resuming=True) if by == "A" else self._backward()
         transport.syn(option=syn)
         transport.syn_ack(option=syn_ack)
         transport.ack(option=ack)
@@ -199,6 +200,7 @@ class Conversation:
         client = self.b._replace(port=self.random.randrange(32768, 61000))
         transport = Transport(self, client, self.a._replace(port=self.b.port))
         transport.opener = "B"
+        transport.resuming = True
         return transport
 
     def expect(self, *rules: str) -> None:

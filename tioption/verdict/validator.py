@@ -86,9 +86,9 @@ class Validator:
         options = segment.walk_options(self._kinds)
         flows = [option for option in options if option.flow is not None]
         alone = findings(segment, options, self._kinds)
-        counted = _counted(flows)
+        counted = counted_option(flows)
         before = judged.handshake.state
-        observation = judged.handshake.observe(_view(judged.connection, segment, counted))
+        observation = judged.handshake.observe(handshake_segment(judged.connection, segment, counted))
         if observation.state is not before and observation.event is not None:
             judged.reason = fallback_reason(before, observation.event) or judged.reason
         offset = flows[0].offset if flows else None
@@ -199,14 +199,15 @@ class Validator:
             yield from entry.findings
 
 
-def _counted(flows: list[TcpOption]) -> FlowOption | None:
+def counted_option(flows: list[TcpOption]) -> FlowOption | None:
     """The flow option that counts: none where receivers ignore what there is (OPT-04 … OPT-06)."""
     if len(flows) != 1 or flows[0].flow is None or flows[0].flow.tifid.first == 0:
         return None
     return flows[0].flow
 
 
-def _view(connection: Connection, segment: Segment, option: FlowOption | None) -> HandshakeSegment:
+def handshake_segment(connection: Connection, segment: Segment, option: FlowOption | None) -> HandshakeSegment:
+    """The segment as the connection's handshake sees it, with the option that counts."""
     return HandshakeSegment(
         opener=connection.is_forward(segment),
         syn=bool(segment.flags & SYN),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tioption.build.conversation import MS, Conversation
-from tioption.build.scenarios.paper import broken, established, legacy_initiator, legacy_responder, resume
+from tioption.build.scenarios.paper import established, legacy_initiator, legacy_responder, resume, resuming
 from tioption.build.scenarios.registry import breaks, keeps
 from tioption.capture.segment import ACK, RST
 
@@ -71,9 +71,7 @@ def leg_04(talk: Conversation) -> None:
 
 @breaks("LEG-06", "A resume SYN is retransmitted without the option.")
 def leg_06(talk: Conversation) -> None:
-    broken(talk)
-    transport = talk.transport()
-    transport.resuming = True
+    transport = resuming(talk)
     transport.syn()
     talk.wait(1000 * MS)
     transport.syn(option=None)

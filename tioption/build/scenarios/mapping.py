@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tioption.build.conversation import MS, Conversation
-from tioption.build.scenarios.paper import OUTAGE, broken, resume
+from tioption.build.scenarios.paper import OUTAGE, resume, resuming
 from tioption.build.scenarios.registry import breaks, keeps
 from tioption.seq import SEQ48
 
@@ -30,8 +30,7 @@ def map_01(talk: Conversation) -> None:
     first.fin("B")
     first.send("A", 100, lost=True)
     talk.wait(OUTAGE)
-    second = talk.transport()
-    second.resuming = True
+    second = talk.transport(resuming=True)
     second.syn(option=lambda option: option.replace(tiack=option.tiack + 1))
     talk.expect("MAP-01")
     second.syn_ack()
@@ -45,8 +44,7 @@ def map_02(talk: Conversation) -> None:
     first.send("A", 600)
     first.send("B", 300)
     talk.wait(OUTAGE)
-    second = talk.transport()
-    second.resuming = True
+    second = talk.transport(resuming=True)
     second.syn(option=lambda option: option.replace(tiack=option.tiack - 100))
     talk.expect("MAP-02")
     talk.wait(talk.rtt)
@@ -55,9 +53,7 @@ def map_02(talk: Conversation) -> None:
 
 @breaks("MAP-04", "B's SYN-ACK gives a TISeq that is neither A's TIAck nor its own oldest unacknowledged byte.")
 def map_04(talk: Conversation) -> None:
-    broken(talk)
-    second = talk.transport()
-    second.resuming = True
+    second = resuming(talk)
     second.syn()
     second.syn_ack(option=lambda option: option.replace(tiseq=SEQ48.add(option.tiseq, -7)))
     talk.expect("MAP-04")
@@ -67,9 +63,7 @@ def map_04(talk: Conversation) -> None:
 
 @breaks("MAP-05", "B's SYN-ACK begins above what A has: bytes would be missing.")
 def map_05(talk: Conversation) -> None:
-    broken(talk)
-    second = talk.transport()
-    second.resuming = True
+    second = resuming(talk)
     second.syn()
     second.syn_ack(option=lambda option: option.replace(tiseq=SEQ48.add(option.tiseq, 100)))
     talk.expect("MAP-04", "MAP-05")
@@ -79,9 +73,7 @@ def map_05(talk: Conversation) -> None:
 
 @breaks("MAP-07", "A's resume stands more than 2^47 before where A stopped.")
 def map_07(talk: Conversation) -> None:
-    broken(talk)
-    second = talk.transport()
-    second.resuming = True
+    second = resuming(talk)
     second.syn(option=lambda option: option.replace(tiseq=SEQ48.add(option.tiseq, (1 << 47) + 5)))
     talk.expect("MAP-07", "RES-02", "SEC-05")
     talk.wait(talk.rtt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tioption.build.conversation import MS, Conversation, Sent
+from tioption.build.conversation import MS, Conversation, Sent, Transport
 from tioption.build.scenarios.registry import scenario
 from tioption.option import Variant
 
@@ -17,6 +17,12 @@ def broken(talk: Conversation) -> None:
     first.send("A", 400, lost=True)
     first.send("B", 200, lost=True)
     talk.wait(OUTAGE)
+
+
+def resuming(talk: Conversation) -> Transport:
+    """A flow that broke, and the transport that is to carry it on; nothing of it has been sent."""
+    broken(talk)
+    return talk.transport(resuming=True)
 
 
 @scenario(

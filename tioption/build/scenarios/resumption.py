@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tioption.build.conversation import MS, Conversation, Transport
-from tioption.build.scenarios.paper import OUTAGE, broken, resume
+from tioption.build.conversation import MS, Conversation
+from tioption.build.scenarios.paper import OUTAGE, broken, resume, resuming
 from tioption.build.scenarios.registry import breaks, keeps
 from tioption.capture.segment import ACK, RST
 from tioption.option import Tifid
@@ -14,14 +14,6 @@ keeps(
     *("RES-14", "RES-16", "RES-18", "RES-21", "RES-23"),
     text="A flow resumes exactly where it stopped.",
 )(resume)
-
-
-def resuming(talk: Conversation) -> Transport:
-    """A flow that broke, and the transport that is to carry it on; nothing of it has been sent."""
-    broken(talk)
-    transport = talk.transport()
-    transport.resuming = True
-    return transport
 
 
 @keeps("RES-06", text="B answers a resume as legacy TCP; A resets and reports failure.")
@@ -128,8 +120,7 @@ def res_07(talk: Conversation) -> None:
     first.send("A", 600)
     first.send("B", 300)
     talk.wait(1000 * MS)
-    second = talk.transport()
-    second.resuming = True
+    second = talk.transport(resuming=True)
     second.syn()
     second.syn_ack()
     first.emit("B", RST | ACK)
@@ -153,8 +144,7 @@ def res_09(talk: Conversation) -> None:
     first = talk.connect()
     first.send("A", 600)
     talk.wait(1000 * MS)
-    second = talk.transport()
-    second.resuming = True
+    second = talk.transport(resuming=True)
     second.syn()
     first.send("A", 100, acked=False, lost=True)
     talk.expect("RES-09")
@@ -213,8 +203,7 @@ def res_14(talk: Conversation) -> None:
     first = talk.connect()
     first.send("A", 600)
     talk.wait(OUTAGE)
-    second = talk.transport()
-    second.resuming = True
+    second = talk.transport(resuming=True)
     second.syn()
     second.syn_ack(option=lambda option: option.replace(tiack=option.tiack - 200))
     second.ack(option=lambda option: option.replace(tiseq=option.tiseq - 200))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tioption.build.conversation import MS, Conversation
-from tioption.build.scenarios.paper import broken, resume
+from tioption.build.scenarios.paper import resume, resuming
 from tioption.build.scenarios.registry import breaks, keeps
 from tioption.capture.segment import ACK, RST
 from tioption.option import Tifid
@@ -43,8 +43,7 @@ def sec_02(talk: Conversation) -> None:
 def sec_04(talk: Conversation) -> None:
     for _ in range(40):
         stranger = Conversation(tape=talk.tape)
-        attempt = stranger.transport()
-        attempt.resuming = True
+        attempt = stranger.transport(resuming=True)
         attempt.syn()
         talk.wait(MS)
         attempt.emit("B", RST | ACK, seq=0, ack=SEQ48.add(attempt.isn["A"], 1) & 0xFFFFFFFF)
@@ -53,9 +52,7 @@ def sec_04(talk: Conversation) -> None:
 
 @breaks("SEC-05", "A resume SYN knows the TIFID but stands far outside the window.")
 def sec_05(talk: Conversation) -> None:
-    broken(talk)
-    second = talk.transport()
-    second.resuming = True
+    second = resuming(talk)
     second.syn(option=lambda option: option.replace(tiseq=SEQ48.add(option.tiseq, 1 << 40)))
     talk.expect("RES-02", "SEC-05")
     talk.wait(talk.rtt)
