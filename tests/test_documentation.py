@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, Outcome
-from tioption.cli import decode
+from tioption.build.catalogue import SCENARIOS
+from tioption.cli import decode, validate
+from tioption.cli.declare import Command
+from tioption.verdict.outcome import Verdict
 
 Run = Callable[..., Outcome]
 PAGES = ["README.md", *(str(page.relative_to(ROOT)) for page in sorted((ROOT / "docs").rglob("*.md")))]
@@ -45,7 +49,7 @@ def test_python_examples_run(page: str, code: str, tmp_path: Path) -> None:
 
 def test_the_readme_s_listing_is_what_decode_prints(tiopt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    listing, damaged = blocks("README.md", "console")
+    listing, damaged, _ = blocks("README.md", "console")
     command, _, expected = listing.partition("\n")
     assert tiopt(*command.removeprefix("$ tiopt ").split()).out == expected
     assert "found the end after 81" in damaged
@@ -59,10 +63,44 @@ def test_the_readme_s_damaged_file(tiopt: Run, tmp_path: Path, monkeypatch: pyte
     assert err in blocks("README.md", "console")[1]
 
 
-def test_every_option_of_decode_is_in_the_reference() -> None:
+def test_the_readme_s_broken_capture(tiopt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    build, validate, expected = blocks("README.md", "console")[2].split("\n", 2)
+    assert tiopt(*build.removeprefix("$ tiopt ").split()) == (0, "", "")
+    assert tiopt(*validate.removeprefix("$ tiopt ").split()) == (1, expected, "")
+
+
+def test_the_guide_s_finding(tiopt: Run, tmp_path: Path) -> None:
+    command, _, expected = blocks("docs/howto/index.md", "console")[0].partition("\n")
+    build, _, validate = command.partition(" | ")
+    path = tmp_path / "x.pcap"
+    assert tiopt(*build.removeprefix("$ tiopt ").split(), "-o", path).status == 0
+    assert validate == "tiopt validate -"
+    assert tiopt("validate", path).out == expected
+
+
+def test_the_tutorial_s_report(tiopt: Run) -> None:
+    assert tiopt("validate", ROOT / "pcaps/resume/resume.pcap").out in blocks("docs/tutorial.md", "text")
+
+
+@pytest.mark.parametrize("command", [decode.COMMAND, validate.COMMAND], ids=lambda command: command.name)
+def test_every_option_is_in_the_reference(command: Command) -> None:
     page = (ROOT / "docs/reference/cli.md").read_text()
-    for option in decode.COMMAND.options:
-        assert any(f"`{flag}" in page for flag in option.flags), option.name
+    (section,) = re.findall(rf"^## tiopt {command.name} .*?(?=^## )", page, re.DOTALL | re.MULTILINE)
+    for option in command.options:
+        assert any(f"`{flag}" in section for flag in option.flags), option.name
+
+
+def test_every_key_verdict_and_reason_of_validate_is_in_the_reference(tiopt: Run, tmp_path: Path) -> None:
+    page = (ROOT / "docs/reference/cli.md").read_text()
+    (section,) = re.findall(r"^## tiopt validate .*?(?=^## )", page, re.DOTALL | re.MULTILINE)
+    words = {verdict.value for verdict in Verdict}
+    for scenario in SCENARIOS.values():
+        path = tmp_path / "x.pcap"
+        path.write_bytes(scenario.pcap())
+        for row in map(json.loads, tiopt("validate", "--format", "json", path).out.splitlines()):
+            words |= {row["type"], *row, row.get("reason") or row["type"]}
+    assert {word for word in words if f"`{word}`" not in section} == set()
 
 
 @pytest.mark.parametrize("page", PAGES)
