@@ -169,3 +169,98 @@ def test_other_kinds(tmp_path: Path, tiopt: Run) -> None:
     assert "legacy (no-option-in-syn)" in tiopt("validate", path).out
     assert "established" in tiopt("validate", "--kind-d", 77, path).out
     assert tiopt("validate", "--kind-d", 254, path).status == 2
+
+
+CHANGE_KEYS = ["what", "rule", "severity", "client_frame", "server_frame", "expected", "found", "text"]
+
+
+def two_points(name: str, folder: Path) -> tuple[Path, Path]:
+    """A scenario's captures at both hosts."""
+    talk = SCENARIOS[name].conversation(2)
+    paths = folder / "client.pcap", folder / "server.pcap"
+    talk.write(paths[0], "A")
+    talk.write(paths[1], "B")
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "whats"),
+    [
+        ("established", 0, []),
+        ("resume", 0, []),
+        ("mbx-01-wrong", 0, [("isn-rewritten", "MBX-01", "note")]),
+        ("mbx-02-wrong", 0, [("overwritten", "MBX-02", "note")]),
+        ("mbx-03-wrong", 0, []),  # the copies are there at both points
+        ("mbx-05-wrong", 1, [("altered", "MBX-05", "violation")]),
+        ("stripped-backward", 0, [("stripped", "MBX-02", "note")]),
+        *((f"mbx-0{number}-right", 0, []) for number in (1, 2, 3, 5)),
+    ],
+)
+def test_two_points(name: str, status: int, whats: list[tuple[str, str, str]], tmp_path: Path, tiopt: Run) -> None:
+    files = two_points(name, tmp_path)
+    done = tiopt("validate", "--compare", "-f", "json", *files)
+    assert (done.status, done.err) == (status, "")
+    *report, summary = rows(done.out)
+    assert all(
+        list(row) == ["type", "client", "server", "variant", "tifid", "changes", "lost"]
+        and list(row["client"]) == list(row["server"]) == ["index", "verdict", "reason"]
+        for row in report
+    )
+    changes = [change for row in report for change in row["changes"]]
+    assert all(list(change) == CHANGE_KEYS for change in changes)
+    assert [(change["what"], change["rule"], change["severity"]) for change in changes] == whats
+    severities = [severity for _, _, severity in whats]
+    assert [summary[f"{one}s"] for one in ("violation", "warning", "note")] == [
+        severities.count(one) for one in ("violation", "warning", "note")
+    ]
+    assert summary["connections"] == 2 * len(report)
+    text = tiopt("validate", "--compare", *files)
+    assert text.status == status
+    assert all(f"{rule} {severity}: " in text.out for _, rule, severity in whats)
+    assert tiopt("validate", "--compare", "--strict", *files).status == status
+
+
+def test_two_points_in_words(tmp_path: Path, tiopt: Run) -> None:
+    out = tiopt("validate", "--compare", *two_points("stripped-backward", tmp_path)).out
+    head, change, summary = out.splitlines()
+    assert head.startswith("0/0  192.0.2.1:")
+    assert "client: legacy (no-option-in-synack), server: legacy (ack-without-option)  flow-d " in head
+    assert change == "    client frame 2, server frame 2: MBX-02 note: the option of the SYN-ACK is stripped"
+    assert summary == "2 connections: 2 legacy; 0 violations, 0 warnings, 1 note"
+    lines = tiopt("validate", "--compare", *two_points("resume", tmp_path)).out.splitlines()
+    assert lines[1:3] == ["    1 segment lost from client to server", "    1 segment lost from server to client"]
+    assert lines[4] == "    nothing changed"
+
+
+def test_two_points_of_which_one_has_seen_nothing(tmp_path: Path, tiopt: Run) -> None:
+    client, server = two_points("established", tmp_path)
+    server.write_bytes(server.read_bytes()[:24])
+    status, out, _ = tiopt("validate", "--compare", "-f", "json", client, server)
+    assert status == 0
+    row, _ = rows(out)
+    assert (row["client"]["verdict"], row["server"], row["changes"]) == ("established", None, [])
+    text = tiopt("validate", "--compare", server, client).out
+    assert text.startswith("-/0  192.0.2.1:")
+    assert "client: not seen, server: established" in text
+
+
+def test_two_points_with_other_kinds_and_damage(tmp_path: Path, tiopt: Run) -> None:
+    files = two_points("mbx-05-wrong", tmp_path)
+    for file in files:
+        file.write_bytes(file.read_bytes().replace(b"\xfd\x14", b"\x4d\x14"))
+    assert tiopt("validate", "--compare", *files).status == 0
+    assert tiopt("validate", "--compare", "--kind-d", 77, *files).status == 1
+    files[1].write_bytes(files[1].read_bytes()[:-5])
+    status, out, err = tiopt("validate", "--compare", "--kind-d", 77, *files)
+    assert status == 3
+    assert "MBX-05 violation" in out
+    assert err.startswith(f"tiopt: {files[1]}: frame ")
+
+
+def test_two_points_are_two_files(tmp_path: Path, tiopt: Run) -> None:
+    files = two_points("established", tmp_path)
+    for wrong in (files[:1], (*files, files[0])):
+        status, out, err = tiopt("validate", "--compare", *wrong)
+        assert (status, out) == (2, "")
+        assert f"not {len(wrong)}" in err
+    assert tiopt("validate", "--compare", "--format", "junit", *files).status == 2

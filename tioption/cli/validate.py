@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError
 
 
-def run(files: list[str], format: str, strict: bool, kind_d: int, kind_c: int) -> int:  # noqa: A002
+def run(
+    files: list[str],
+    format: str,  # noqa: A002
+    strict: bool,
+    compare: bool,
+    kind_d: int,
+    kind_c: int,
+) -> int:
     """Validate the files and return the exit status."""
     from tioption.option import Kinds
     from tioption.render.report import junit, report_lines, report_rows, summary, summary_line
 
     if kind_d == kind_c:
         raise UsageError(f"--kind-d and --kind-c must differ, both are {kind_d}")
+    if compare:
+        return _compare(files, format, strict, Kinds(kind_d, kind_c))
     validators: list[Any] = []
     suites: dict[str, list[dict[str, Any]]] = {}
     failed = False
@@ -40,19 +50,56 @@ def run(files: list[str], format: str, strict: bool, kind_d: int, kind_c: int) -
         sys.stdout.write(junit(suites, strict=strict))
     else:
         sys.stdout.write(summary_line(row) + "\n")
-    if failed:
+    return _status(row, whole=not failed, strict=strict)
+
+
+def _status(summary: dict[str, Any], *, whole: bool, strict: bool) -> int:
+    """The exit status of a report."""
+    if not whole:
         return 3
-    return 1 if row["violations"] or (strict and row["warnings"]) else 0
+    return 1 if summary["violations"] or (strict and summary["warnings"]) else 0
+
+
+def _compare(files: list[str], format: str, strict: bool, kinds: Any) -> int:  # noqa: A002
+    """Compare the same traffic at two points and return the exit status."""
+    from tioption.render.comparison import comparison_lines, comparison_row, comparison_summary
+    from tioption.render.report import summary_line
+    from tioption.verdict.capture_point import CapturePoint
+    from tioption.verdict.comparison import compare
+
+    if len(files) != 2:
+        raise UsageError(f"--compare takes two files, the client's capture and the server's, not {len(files)}")
+    if format == "junit":
+        raise UsageError("--compare prints text or json")
+    points = CapturePoint(kinds), CapturePoint(kinds)
+    read = [_read(file, point.observe) for file, point in zip(files, points, strict=True)]
+    comparisons = compare(*points)
+    row = comparison_summary(points, comparisons)
+    if format == "json":
+        from json import dumps
+
+        sys.stdout.writelines(dumps(comparison_row(one)) + "\n" for one in comparisons)
+        sys.stdout.write(dumps(row) + "\n")
+    else:
+        sys.stdout.writelines(line + "\n" for one in comparisons for line in comparison_lines(one))
+        sys.stdout.write(summary_line(row) + "\n")
+    return _status(row, whole=all(read), strict=strict)
 
 
 def _validated(file: str, kinds: Any) -> tuple[Any, bool]:
     """The validator after everything that could be read of the file, and whether that was all of it."""
-    from tioption.capture import Capture, Segment
-    from tioption.cli.progress import Progress
-    from tioption.errors import CaptureError
     from tioption.verdict.validator import Validator
 
     validator = Validator(kinds)
+    return validator, _read(file, validator.observe)
+
+
+def _read(file: str, observe: Callable[[Any], object]) -> bool:
+    """Hand in every segment that can be read of the file; whether that was all of it."""
+    from tioption.capture import Capture, Segment
+    from tioption.cli.progress import Progress
+    from tioption.errors import CaptureError
+
     progress = Progress(visible=sys.stderr.isatty())
     whole = True
     remarks: list[str] = []
@@ -61,7 +108,7 @@ def _validated(file: str, kinds: Any) -> tuple[Any, bool]:
             try:
                 for segment in capture.segments():
                     if isinstance(segment, Segment):
-                        validator.observe(segment)
+                        observe(segment)
             finally:
                 remarks += [f"tiopt: {file}: {undecoded}\n" for undecoded in capture.undecoded]
     except CaptureError as error:
@@ -70,7 +117,7 @@ def _validated(file: str, kinds: Any) -> tuple[Any, bool]:
     progress.clear()
     sys.stdout.flush()
     sys.stderr.writelines(remarks)
-    return validator, whole
+    return whole
 
 
 COMMAND = Command(
@@ -82,11 +129,13 @@ COMMAND = Command(
         "tiopt validate capture.pcap",
         "tiopt validate --strict --format junit captures/*.pcapng > report.xml",
         "tiopt validate --format json capture.pcap | jq 'select(.type == \"flow\")'",
+        "tiopt validate --compare client.pcap server.pcap",
     ),
     Argument("files", "FILE", "Capture files, or - for standard input."),
     (
         Option("format", ("--format", "-f"), "How to print.", default="text", choices=("text", "json", "junit")),
         Flag("strict", ("--strict",), "Count warnings as violations."),
+        Flag("compare", ("--compare",), "Two captures of the same traffic: what was changed between them."),
         *KIND_OPTIONS,
     ),
     run,
