@@ -45,7 +45,7 @@ def sec_04(talk: Conversation) -> None:
         stranger = Conversation(tape=talk.tape)
         attempt = stranger.transport(resuming=True)
         attempt.syn()
-        talk.wait(MS)
+        talk.wait(talk.rtt)
         attempt.emit("B", RST | ACK, seq=0, ack=SEQ48.add(attempt.isn["A"], 1) & 0xFFFFFFFF)
     talk.expected.append(("SEC-04", 39))  # with the twentieth of them nobody believes in chance any more
 
