@@ -81,14 +81,18 @@ def needs(program: str) -> str:
 
 
 def needs_root() -> None:
-    """Skips where no network namespaces can be made: without root, or for a root without the capability."""
+    """Skips where no network namespaces can be made and entered: without root, or for a root without the capability."""
     if os.geteuid() != 0:
         pytest.skip("network namespaces need root")
     ip, name = needs("ip"), f"tiopt-{os.getpid()}-probe"
     made = subprocess.run([ip, "netns", "add", name], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         pytest.skip(f"root lacks the capability to make network namespaces: {made.stderr.strip()}")
+    # Where / is no mount point, as in a chroot, a namespace can be made but not entered.
+    entered = subprocess.run([ip, "netns", "exec", name, "true"], capture_output=True, text=True, check=False)
     subprocess.run([ip, "netns", "delete", name], check=True)
+    if entered.returncode != 0:
+        pytest.skip(f"network namespaces cannot be entered: {entered.stderr.strip()}")
 
 
 def shared_captures() -> list[Path]:
