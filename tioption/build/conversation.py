@@ -173,11 +173,7 @@ class Conversation:
         client: Host | None = None,
     ) -> Transport:
         """Open the flow's first transport: three segments, each with the option the rules ask for or the one given."""
-        transport = self.transport(client=client)
-        transport.syn(option=syn)
-        transport.syn_ack(option=syn_ack)
-        transport.ack(option=ack)
-        return transport
+        return self.transport(client=client).handshake(syn, syn_ack, ack)
 
     def resume(
         self,
@@ -190,10 +186,7 @@ class Conversation:
     ) -> Transport:
         """Open the next transport, from a fresh port or another address, and place it in both streams (R1)."""
         transport = self.transport(client=client, resuming=True) if by == "A" else self._backward()
-        transport.syn(option=syn)
-        transport.syn_ack(option=syn_ack)
-        transport.ack(option=ack)
-        return transport
+        return transport.handshake(syn, syn_ack, ack)
 
     def _backward(self) -> Transport:
         """A transport that B opens to A (RES-18)."""
@@ -255,6 +248,18 @@ class Transport:
         return "B" if side == "A" else "A"
 
     # The three segments of the handshake.
+
+    def handshake(
+        self,
+        syn: OptionChoice | Literal["ruled"],
+        syn_ack: OptionChoice | Literal["ruled"],
+        ack: OptionChoice | Literal["ruled"],
+    ) -> Transport:
+        """Send all three, each with the option the rules ask for or the one given."""
+        self.syn(option=syn)
+        self.syn_ack(option=syn_ack)
+        self.ack(option=ack)
+        return self
 
     def syn(
         self,

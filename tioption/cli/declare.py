@@ -7,7 +7,7 @@ when they ask for help, complete a word or mistype one (`app.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class UsageError(Exception):
@@ -66,3 +66,12 @@ KIND_OPTIONS: tuple[Option, Option] = (
     Option("kind_c", ("--kind-c",), "Option kind of flow-c.", "N", 254, int, least=2, most=255),
 )
 """The options every command has that looks at flow options (OPT-02)."""
+
+
+def chosen_kinds(kind_d: int, kind_c: int) -> Any:
+    """The kinds those options stand for; raises UsageError where both are the same."""
+    from tioption.option import Kinds
+
+    if kind_d == kind_c:
+        raise UsageError(f"--kind-d and --kind-c must differ, both are {kind_d}")
+    return Kinds(kind_d, kind_c)

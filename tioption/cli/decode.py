@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError
+from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
 
 _FORMATS = ("text", "table", "json", "csv")
 
@@ -23,16 +23,13 @@ def run(  # the names are those of the options
     output: str | None,
 ) -> int:
     """Decode the files and return the exit status."""
-    from tioption.option import Kinds
-
-    if kind_d == kind_c:
-        raise UsageError(f"--kind-d and --kind-c must differ, both are {kind_d}")
+    kinds = chosen_kinds(kind_d, kind_c)
     if style is not None and format not in (None, "text"):
         raise UsageError(f"--style is for --format text, not for {format}")
     with _opened(output, files) as out:
         if format is None:
             format = "table" if out.isatty() and style is None else "text"  # noqa: A001
-        decoder = _Decoder(out, Kinds(kind_d, kind_c), every=all)
+        decoder = _Decoder(out, kinds, every=all)
         if format == "text":
             decoder.text(files, paper=style == "paper")
         elif format == "json":
@@ -42,8 +39,8 @@ def run(  # the names are those of the options
         else:
             decoder.table(files)
         out.flush()
-    sys.stderr.writelines(decoder.remarks)
-    return 3 if decoder.failed else 0
+    sys.stderr.writelines(decoder.reader.remarks)
+    return 3 if decoder.reader.failed else 0
 
 
 @contextmanager
@@ -70,37 +67,16 @@ class _Decoder:
     """Takes captures one after the other and writes what they hold; a damaged one never keeps the others back."""
 
     def __init__(self, out: TextIO, kinds: Any, *, every: bool) -> None:
-        from tioption.cli.progress import Progress
+        from tioption.cli.reading import Reader
 
-        self.failed = False
-        self.remarks: list[str] = []
+        self.reader = Reader(out.flush, progress=sys.stderr.isatty() and not out.isatty())
         self._out = out
         self._kinds = kinds
         self._every = every
-        self._progress = Progress(visible=sys.stderr.isatty() and not out.isatty())
 
     def _segments(self, file: str) -> Iterator[Any]:
-        """The segments of one file that matter; damage is reported and ends only this file."""
-        from tioption.capture import Capture
-        from tioption.errors import CaptureError
-
-        try:
-            with Capture(file, self._on_read) as capture:
-                try:
-                    yield from capture.segments(None if self._every else self._kinds)
-                finally:
-                    self.remarks += [f"tiopt: {file}: {undecoded}\n" for undecoded in capture.undecoded]
-        except CaptureError as error:
-            self.failed = True
-            self._progress.clear()
-            self._out.flush()
-            sys.stderr.write(f"tiopt: {error}\n")
-        self._progress.clear()
-
-    def _on_read(self, source: Any) -> None:
-        if source.size is None:
-            self._out.flush()
-        self._progress.update(source.name, source.consumed, source.size)
+        """The segments of one file that matter."""
+        return self.reader.segments(file, None if self._every else self._kinds)
 
     def _rows(self, files: list[str]) -> Iterator[dict[str, Any]]:
         from tioption.render.rows import rows
@@ -145,8 +121,8 @@ class _Decoder:
         from tioption.render.table import TableConsole, print_table
 
         printed = print_table(self._rows(files), TableConsole(self._out), name_files=len(files) > 1)
-        if not printed and not self.failed and not self._every and sys.stderr.isatty():
-            self.remarks.append("tiopt: no flow option found; --all prints every TCP segment\n")
+        if not printed and not self.reader.failed and not self._every and sys.stderr.isatty():
+            self.reader.remarks.append("tiopt: no flow option found; --all prints every TCP segment\n")
 
 
 COMMAND = Command(

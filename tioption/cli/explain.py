@@ -5,19 +5,16 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Option, UsageError
+from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Option, UsageError, chosen_kinds
 
 _SEPARATORS = str.maketrans("", "", " \t\r\n:-,.|")
 
 
 def run(octets: list[str], format: str, what: str, kind_d: int, kind_c: int) -> int:  # noqa: A002
     """Explain the octets and return the exit status."""
-    from tioption.option import Kinds
     from tioption.render.explanation import explain_header, explain_options
 
-    if kind_d == kind_c:
-        raise UsageError(f"--kind-d and --kind-c must differ, both are {kind_d}")
-    kinds = Kinds(kind_d, kind_c)
+    kinds = chosen_kinds(kind_d, kind_c)
     data = _octets(" ".join(octets))
     if what == "auto":
         what = "header" if _is_header(data, kinds) else "option"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError
+from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
 
 
 def run(
@@ -18,19 +18,18 @@ def run(
     kind_c: int,
 ) -> int:
     """Validate the files and return the exit status."""
-    from tioption.option import Kinds
     from tioption.render.report import junit, report_lines, report_rows, summary, summary_line
+    from tioption.verdict.validator import Validator
 
-    if kind_d == kind_c:
-        raise UsageError(f"--kind-d and --kind-c must differ, both are {kind_d}")
+    kinds = chosen_kinds(kind_d, kind_c)
     if compare:
-        return _compare(files, format, strict, Kinds(kind_d, kind_c))
+        return _compare(files, format, strict, kinds)
+    reader = _reader()
     validators: list[Any] = []
     suites: dict[str, list[dict[str, Any]]] = {}
-    failed = False
     for file in files:
-        validator, whole = _validated(file, Kinds(kind_d, kind_c))
-        failed = failed or not whole
+        validator = Validator(kinds)
+        _read(reader, file, validator.observe)
         validators.append(validator)
         rows = report_rows(file, validator)
         if format == "json":
@@ -50,7 +49,7 @@ def run(
         sys.stdout.write(junit(suites, strict=strict))
     else:
         sys.stdout.write(summary_line(row) + "\n")
-    return _status(row, whole=not failed, strict=strict)
+    return _status(row, whole=not reader.failed, strict=strict)
 
 
 def _status(summary: dict[str, Any], *, whole: bool, strict: bool) -> int:
@@ -72,7 +71,9 @@ def _compare(files: list[str], format: str, strict: bool, kinds: Any) -> int:  #
     if format == "junit":
         raise UsageError("--compare prints text or json")
     points = CapturePoint(kinds), CapturePoint(kinds)
-    read = [_read(file, point.observe) for file, point in zip(files, points, strict=True)]
+    reader = _reader()
+    for file, point in zip(files, points, strict=True):
+        _read(reader, file, point.observe)
     comparisons = compare(*points)
     row = comparison_summary(points, comparisons)
     if format == "json":
@@ -83,41 +84,25 @@ def _compare(files: list[str], format: str, strict: bool, kinds: Any) -> int:  #
     else:
         sys.stdout.writelines(line + "\n" for one in comparisons for line in comparison_lines(one))
         sys.stdout.write(summary_line(row) + "\n")
-    return _status(row, whole=all(read), strict=strict)
+    return _status(row, whole=not reader.failed, strict=strict)
 
 
-def _validated(file: str, kinds: Any) -> tuple[Any, bool]:
-    """The validator after everything that could be read of the file, and whether that was all of it."""
-    from tioption.verdict.validator import Validator
+def _reader() -> Any:
+    from tioption.cli.reading import Reader
 
-    validator = Validator(kinds)
-    return validator, _read(file, validator.observe)
+    return Reader(sys.stdout.flush, progress=sys.stderr.isatty())
 
 
-def _read(file: str, observe: Callable[[Any], object]) -> bool:
-    """Hand in every segment that can be read of the file; whether that was all of it."""
-    from tioption.capture import Capture, Segment
-    from tioption.cli.progress import Progress
-    from tioption.errors import CaptureError
+def _read(reader: Any, file: str, observe: Callable[[Any], object]) -> None:
+    """Hand in every whole segment that can be read of the file, then say what could not be decoded."""
+    from tioption.capture import Segment
 
-    progress = Progress(visible=sys.stderr.isatty())
-    whole = True
-    remarks: list[str] = []
-    try:
-        with Capture(file, lambda source: progress.update(source.name, source.consumed, source.size)) as capture:
-            try:
-                for segment in capture.segments():
-                    if isinstance(segment, Segment):
-                        observe(segment)
-            finally:
-                remarks += [f"tiopt: {file}: {undecoded}\n" for undecoded in capture.undecoded]
-    except CaptureError as error:
-        whole = False
-        remarks.append(f"tiopt: {error}\n")
-    progress.clear()
+    for segment in reader.segments(file):
+        if isinstance(segment, Segment):
+            observe(segment)
     sys.stdout.flush()
-    sys.stderr.writelines(remarks)
-    return whole
+    sys.stderr.writelines(reader.remarks)
+    reader.remarks.clear()
 
 
 COMMAND = Command(
