@@ -15,11 +15,18 @@ from hypothesis import strategies as st
 
 import tioption
 from tests.conftest import ROOT, Outcome, tiopt_process
-from tioption.cli import _MODULES, app, build, decode, explain, quick, rules, validate
-from tioption.cli.declare import Command, Flag
+from tioption.cli import _MODULES, _declared, app, decode, quick
+from tioption.cli.declare import Argument, Command, Flag, Group, Option
 
 Run = Callable[..., Outcome]
-COMMANDS = [decode.COMMAND, validate.COMMAND, explain.COMMAND, rules.COMMAND, build.COMMAND]
+DECLARED = [_declared(name) for name in _MODULES]
+CALLS: dict[tuple[str, ...], Command] = {}
+for declared in DECLARED:
+    if isinstance(declared, Command):
+        CALLS[(declared.name,)] = declared
+    else:
+        CALLS |= {(declared.name, command.name): command for command in declared.commands}
+"""Every command by the words that call it."""
 
 
 def test_version(tiopt: Run) -> None:
@@ -31,20 +38,21 @@ def test_help_has_examples_and_every_command(tiopt: Run) -> None:
     status, out, _ = tiopt("--help")
     assert status == 0
     assert "Examples" in out
-    for command in COMMANDS:
-        assert command.name in out
-        status, own, _ = tiopt(command.name, "--help")
+    for words, command in CALLS.items():
+        assert words[0] in out
+        status, own, _ = tiopt(*words, "--help")
         assert status == 0
         assert "Examples" in own
         for option in command.options:
             assert option.flags[0] in own
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_examples_parse(command: Command) -> None:
+@pytest.mark.parametrize(("call", "command"), CALLS.items(), ids=map(" ".join, CALLS))
+def test_examples_parse(call: tuple[str, ...], command: Command) -> None:
     for line in command.examples:
-        words = line.rpartition("tiopt ")[2].partition(" > ")[0].split()
-        assert quick.parse(command, words[1:]) is not None
+        words = line.rpartition("tiopt ")[2].partition(" | ")[0].partition(" > ")[0].split()
+        assert tuple(words[: len(call)]) == call
+        assert quick.parse(command, words[len(call) :]) is not None
 
 
 def test_without_words_help_is_shown(tiopt: Run) -> None:
@@ -132,22 +140,57 @@ class TestQuickParser:
         max_size=7,
     )
 
-    @given(command=st.sampled_from(COMMANDS), words=words)
-    @example(command=decode.COMMAND, words=["a", "--kind-d", "0077"])
-    @example(command=decode.COMMAND, words=["--format=", "a"])
-    def test_agrees_with_typer(self, command: Command, words: list[str]) -> None:
-        values = quick.parse(command, words)
+    @given(call=st.sampled_from(list(CALLS)), words=words)
+    @example(call=("decode",), words=["a", "--kind-d", "0077"])
+    @example(call=("decode",), words=["--format=", "a"])
+    def test_agrees_with_typer(self, call: tuple[str, ...], words: list[str]) -> None:
+        values = quick.parse(CALLS[call], words)
         if values is not None:
-            assert app.parse(COMMANDS, [command.name, *words]) == (command, values)
+            assert app.parse(DECLARED, [*call, *words]) == (CALLS[call], values)
 
-    @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+    @pytest.mark.parametrize("command", CALLS.values(), ids=map(" ".join, CALLS))
     def test_takes_every_declared_option(self, command: Command) -> None:
         for option in command.options:
             for flag in option.flags:
-                given_words = ["word", flag]
+                given_words = [*(["word"] if command.argument is not None else []), flag]
                 if not isinstance(option, Flag):
                     given_words.append(option.choices[0] if option.choices else "77")
                 assert quick.parse(command, given_words) is not None
+
+
+class TestGroup:
+    """Commands under a common word."""
+
+    LIFT = Command(
+        "lift", "Lift.", "Lift it.", ("tiopt crane lift --far",), None, (Flag("far", ("--far",), "Far."),), int
+    )
+    DROP = Command(
+        *("drop", "Drop.", "Drop them.", ("tiopt crane drop x",), Argument("what", "WHAT", "What.", required=False)),
+        (Option("times", ("--times",), "How often.", "N", 1, int, least=1, most=9),),
+        int,
+    )
+    CRANE = Group("crane", "Lift and drop.", (LIFT, DROP))
+
+    @pytest.mark.parametrize("words", [[], ["--far"]])
+    def test_a_command_without_arguments(self, words: list[str]) -> None:
+        values = {"far": bool(words)}
+        assert quick.parse(self.LIFT, words) == values
+        assert app.parse([self.CRANE], ["crane", "lift", *words]) == (self.LIFT, values)
+        assert quick.parse(self.LIFT, [*words, "x"]) is None
+        assert app.parse([self.CRANE], ["crane", "lift", *words, "x"]) == 2
+
+    @pytest.mark.parametrize("words", [[], ["x", "--times", "3", "y"]])
+    def test_a_command_with_some(self, words: list[str]) -> None:
+        values = {"times": 3 if words else 1, "what": ["x", "y"] if words else []}
+        assert quick.parse(self.DROP, words) == values
+        assert app.parse([self.CRANE], ["crane", "drop", *words]) == (self.DROP, values)
+
+    def test_help_lists_them(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert app.parse([self.CRANE], ["crane", "--help"]) == 0
+        out = capsys.readouterr().out
+        assert "lift" in out
+        assert "Drop." in out
+        assert app.parse([self.CRANE], ["crane", "push"]) == 2
 
 
 class TestCompletion:

@@ -13,7 +13,7 @@ from importlib import import_module
 from io import TextIOWrapper
 
 from tioption import __version__
-from tioption.cli.declare import Command, MachineError, UsageError
+from tioption.cli.declare import Command, Group, MachineError, UsageError
 from tioption.errors import TioptError
 
 _MODULES = {name: f"tioption.cli.{name}" for name in ("decode", "validate", "explain", "rules", "build")}
@@ -24,9 +24,21 @@ USAGE, UNREADABLE, LACKING = 2, 3, 4
 _INTERRUPTED, _BROKEN_PIPE, _INTERNAL = 130, 141, 70  # as a shell reports SIGINT and SIGPIPE; EX_SOFTWARE
 
 
-def _command(name: str) -> Command:
-    command: Command = import_module(_MODULES[name]).COMMAND
-    return command
+def _declared(name: str) -> Command | Group:
+    declared: Command | Group = import_module(_MODULES[name]).COMMAND
+    return declared
+
+
+def _called(words: list[str]) -> tuple[Command, list[str]] | None:
+    """The command that the first word or two name, and the words left for it; None where they name none."""
+    if not words or words[0] not in _MODULES:
+        return None
+    declared = _declared(words[0])
+    if isinstance(declared, Command):
+        return declared, words[1:]
+    named = (command for command in declared.commands if words[1:2] == [command.name])
+    command = next(named, None)
+    return None if command is None else (command, words[2:])
 
 
 def _run(words: list[str]) -> int:
@@ -34,16 +46,17 @@ def _run(words: list[str]) -> int:
         sys.stdout.write(f"tiopt {__version__}\n")
         return 0
     completing = "_TIOPT_COMPLETE" in os.environ
-    if words and words[0] in _MODULES and not completing:
+    called = None if completing else _called(words)
+    if called is not None:
         from tioption.cli import quick
 
-        command = _command(words[0])
-        values = quick.parse(command, words[1:])
+        command, rest = called
+        values = quick.parse(command, rest)
         if values is not None:
             return command.run(**values)
     from tioption.cli import app
 
-    parsed = app.parse([_command(name) for name in _MODULES], words)
+    parsed = app.parse([_declared(name) for name in _MODULES], words)
     if isinstance(parsed, int):
         return parsed
     command, values = parsed

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from tioption import __version__
-from tioption.cli.declare import Command, Flag, Option
+from tioption.cli.declare import Command, Flag, Group, Option
 
 _HELP = "Decode and examine the transport-independent flow TCP option in captures."
 _EXAMPLES = (
@@ -62,6 +62,8 @@ def _choices(option: Option) -> type[Enum]:
 
 
 def _signature(command: Command) -> inspect.Signature:
+    if command.argument is None:
+        return inspect.Signature(list(map(_parameter, command.options)))
     name, metavar, text, required = command.argument
     kind: Any = list[str] if required else list[str] | None
     argument = inspect.Parameter(
@@ -76,7 +78,7 @@ def _signature(command: Command) -> inspect.Signature:
 class _Parser:
     """The application and what it understood."""
 
-    def __init__(self, commands: Sequence[Command]) -> None:
+    def __init__(self, commands: Sequence[Command | Group]) -> None:
         self.chosen: tuple[Command, dict[str, Any]] | None = None
         self.app = typer.Typer(
             name="tiopt",
@@ -88,7 +90,10 @@ class _Parser:
         )
         self.app.callback()(self._global_options)
         for command in commands:
-            self._add(command)
+            if isinstance(command, Command):
+                self._add(self.app, command)
+            else:
+                self._add_group(command)
 
     @staticmethod
     def _global_options(
@@ -98,25 +103,33 @@ class _Parser:
             typer.echo(f"tiopt {__version__}")
             raise typer.Exit
 
-    def _add(self, command: Command) -> None:
+    def _add_group(self, group: Group) -> None:
+        under = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+        under.callback()(lambda: None)  # keeps the command's word where the group has only one
+        for command in group.commands:
+            self._add(under, command)
+        self.app.add_typer(under, name=group.name, help=group.summary)
+
+    def _add(self, app: typer.Typer, command: Command) -> None:
         def understood(**values: Any) -> None:
             plain = {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
-            plain[command.argument.name] = plain[command.argument.name] or []
+            if command.argument is not None:
+                plain[command.argument.name] = plain[command.argument.name] or []
             self.chosen = command, plain
 
         signature = _signature(command)
         understood.__signature__ = signature  # type: ignore[attr-defined]
         understood.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
-        self.app.command(
+        app.command(
             command.name,
             short_help=command.summary,
             help=command.description,
             epilog=_epilog(("Examples:", *command.examples)),
-            no_args_is_help=command.argument.required,
+            no_args_is_help=command.argument is not None and command.argument.required,
         )(understood)
 
 
-def parse(commands: Sequence[Command], words: list[str]) -> tuple[Command, dict[str, Any]] | int:
+def parse(commands: Sequence[Command | Group], words: list[str]) -> tuple[Command, dict[str, Any]] | int:
     """The command that `words` call and its values, or the exit status where there is nothing left to do."""
     parser = _Parser(commands)
     try:

@@ -56,9 +56,17 @@ class Command(NamedTuple):
     summary: str
     description: str
     examples: tuple[str, ...]
-    argument: Argument
+    argument: Argument | None
     options: tuple[Option | Flag, ...]
     run: Callable[..., int]
+
+
+class Group(NamedTuple):
+    """Commands under one word, called `tiopt GROUP COMMAND`."""
+
+    name: str
+    summary: str
+    commands: tuple[Command, ...]
 
 
 KIND_OPTIONS: tuple[Option, Option] = (

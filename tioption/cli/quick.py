@@ -36,6 +36,8 @@ def parse(command: Command, words: list[str]) -> dict[str, Any] | None:
         if converted is None:
             return None
         values[option.name] = converted
+    if command.argument is None:
+        return None if arguments else values
     if command.argument.required and not arguments:
         return None
     values[command.argument.name] = arguments
