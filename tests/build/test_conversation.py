@@ -153,6 +153,27 @@ def test_a_path_changes_what_arrives_and_not_what_was_sent() -> None:
     assert len(list(talk.frames())) == len(talk.observed)
 
 
+def test_a_path_splits_what_was_sent_whole() -> None:
+    talk = Conversation(1)
+
+    def path(sent: Sent) -> list[Sent]:
+        size = max(1, -(-len(sent.payload) // 3))
+        return [sent._replace(payload=sent.payload[at : at + size]) for at in range(0, max(1, len(sent.payload)), size)]
+
+    transport = talk.connect()
+    before = len(talk.observed)
+    talk.path = path
+    transport.send("A", 10)
+    *pieces, ack = talk.observed[before:]
+    assert [len(piece.at_a.payload) if piece.at_a is not None else None for piece in pieces] == [10, None, None]
+    assert [len(piece.arrived.payload) if piece.arrived is not None else None for piece in pieces] == [4, 4, 2]
+    assert [len(piece.sent.payload) for piece in pieces] == [4, 4, 2]
+    assert ack.sent.side == "B"
+    talk.path = lambda _: []
+    transport.send("A", 10)
+    assert (talk.observed[-1].arrived, talk.streams["A"].received) == (None, 10)
+
+
 def test_any_segment_can_be_emitted() -> None:
     talk = Conversation(1)
     sent = talk.transport().emit("B", FIN, seq=7, ack=9, payload=b"x", options=b"\x05\x02")

@@ -190,7 +190,7 @@ def two_points(name: str, folder: Path) -> tuple[Path, Path]:
         ("resume", 0, []),
         ("mbx-01-wrong", 0, [("isn-rewritten", "MBX-01", "note")]),
         ("mbx-02-wrong", 0, [("overwritten", "MBX-02", "note")]),
-        ("mbx-03-wrong", 0, []),  # the copies are there at both points
+        ("mbx-03-wrong", 0, [("split", "MBX-03", "note")]),
         ("mbx-05-wrong", 1, [("altered", "MBX-05", "violation")]),
         ("stripped-backward", 0, [("stripped", "MBX-02", "note")]),
         *((f"mbx-0{number}-right", 0, []) for number in (1, 2, 3, 5)),

@@ -77,6 +77,7 @@ def test_only_what_a_path_did_is_a_change(name: str) -> None:
     on_path = {
         "mbx-01-wrong": ["isn-rewritten"],
         "mbx-02-wrong": ["overwritten"],
+        "mbx-03-wrong": ["split"],
         "mbx-05-wrong": ["altered"],
         "stripped-backward": ["stripped"],
     }

@@ -7,7 +7,7 @@ and numbers derive from a seed, so that the same calls make the same capture (§
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -48,8 +48,8 @@ class Sent(NamedTuple):
         )
 
 
-PathEffect = Callable[[Sent], Sent | None]
-"""What a path does to a segment: hand it on, changed or not, or lose it."""
+PathEffect = Callable[[Sent], Sent | Sequence[Sent] | None]
+"""What a path does to a segment: hand it on, changed or not, lose it, or split it into several."""
 
 
 class Observed(NamedTuple):
@@ -58,6 +58,12 @@ class Observed(NamedTuple):
     at_a: Sent | None
     at_b: Sent | None
     sent: Sent
+    """On the path between them: as it was sent, or a piece of that where the path splits it."""
+
+    @property
+    def arrived(self) -> Sent | None:
+        """What its receiver sees of it."""
+        return self.at_b if self.sent.side == "A" else self.at_a
 
 
 @dataclass
@@ -340,7 +346,7 @@ class Transport:
         start = self.place[side]
         self.place[side] = start + len(data)
         sent = self.emit(side, ACK | PSH, seq=self.seq(side, start), payload=data, lost=lost)
-        if lost or talk.observed[-1].at_a is None or talk.observed[-1].at_b is None:
+        if talk.observed[-1].arrived is None:
             return sent
         if start <= stream.received:
             stream.received = max(stream.received, start + len(data))
@@ -410,11 +416,16 @@ class Transport:
             options + NOP * (-len(options) % 4),
         )
         sent = Sent(talk.now, side, source, destination, header, payload)
-        arrived = None if lost else talk.path(sent)
-        if arrived is not None:
-            arrived = arrived._replace(time_ns=arrived.time_ns + talk.rtt // 2)
+        passed = None if lost else talk.path(sent)
+        pieces = [] if passed is None else [passed] if isinstance(passed, Sent) else list(passed)
+        if pieces:
             self._echo[self.other(side)] = self._tick(side)
-        talk.observed.append(Observed(sent, arrived, sent) if side == "A" else Observed(arrived, sent, sent))
+        else:
+            talk.observed.append(_observed(side, sent, None, sent))
+        for number, piece in enumerate(pieces):
+            arrived = piece._replace(time_ns=piece.time_ns + talk.rtt // 2)
+            between = piece if len(pieces) > 1 else sent
+            talk.observed.append(_observed(side, None if number else sent, arrived, between))
         return sent
 
     def _tick(self, side: Side) -> int:
@@ -430,3 +441,7 @@ class Transport:
             return b"".join(octets[name] for name in names)
         both = all("ts" in SYN_LAYOUTS[system][0] for system in self.conversation.layout.values())
         return NOP + NOP + ts if both and not flags & RST else b""
+
+
+def _observed(side: Side, sent: Sent | None, arrived: Sent | None, between: Sent) -> Observed:
+    return Observed(sent, arrived, between) if side == "A" else Observed(arrived, sent, between)

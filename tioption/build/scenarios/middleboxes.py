@@ -8,7 +8,6 @@ from tioption.build.conversation import Conversation, Sent
 from tioption.build.packet import NOP
 from tioption.build.scenarios.paper import established
 from tioption.build.scenarios.registry import breaks, keeps
-from tioption.capture.segment import ACK, PSH
 from tioption.option import FlowOption
 
 keeps(
@@ -56,18 +55,24 @@ def mbx_02(talk: Conversation) -> None:
 
 @breaks("MBX-03", "The path splits the confirming segment and copies its option.")
 def mbx_03(talk: Conversation) -> None:
+    def path(sent: Sent) -> Sent | tuple[Sent, Sent]:
+        if sent.side != "A" or not sent.payload:
+            return sent
+        half = len(sent.payload) // 2
+        rest = sent.header._replace(seq=(sent.header.seq + half) & 0xFFFFFFFF)
+        return sent._replace(payload=sent.payload[:half]), sent._replace(header=rest, payload=sent.payload[half:])
+
+    talk.path = path
     transport = talk.transport()
     transport.syn()
     transport.syn_ack()
-    streams = talk.streams
-    confirmation = FlowOption(talk.variant, talk.tifid, streams["A"].s0, streams["B"].s0)
-    streams["A"].octets += b"twelve bytes"
-    transport.ack(payload=b"twelve")
-    talk.expect("EST-11")
-    start = transport.seq("A", 6)
-    transport.emit("A", ACK | PSH, seq=start, payload=b" bytes", option=confirmation)
+    octets = b"twelve bytes"
+    talk.streams["A"].octets += octets
+    transport.ack(payload=octets)
+    first = len(talk.observed) - 1
+    talk.expected.append(("EST-11", first))
     talk.expect("EST-13", "MBX-03")  # a repetition on purpose looks the same
-    streams["A"].received = transport.place["A"] = 12
+    talk.streams["A"].received = transport.place["A"] = len(octets)
     transport.close()
 
 
