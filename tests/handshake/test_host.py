@@ -23,6 +23,7 @@ from tioption.handshake import (
     KeyedAnswers,
     Limits,
     Opener,
+    PathMemory,
     RandomAnswers,
     Resumed,
     ResumeFailed,
@@ -295,12 +296,86 @@ class TestResume:
         attempts[0].received(rst(from_opener=True), HANDLE, 500, 1)
         assert theirs.pending == 1
 
+    def test_of_two_pending_the_first_that_is_confirmed_wins(self) -> None:
+        at_a, mine, at_b, theirs = both()
+        offer = sent(opener(at_a).resume(mine, 100))
+        first, second = answerer(at_b), answerer(at_b)
+        answer = sent(first.received(syn(offer), HANDLE, 500, 1))
+        assert sent(second.received(syn(offer), HANDLE, 500, 1)) == answer
+        assert answer is not None
+        confirmation = ack(answer.replace(tiseq=answer.tiack, tiack=answer.tiseq))
+        (resumed,) = second.received(confirmation, HANDLE, 500, 2)
+        assert isinstance(resumed, Resumed)
+        reset, failed = first.received(confirmation, HANDLE, 500, 3)
+        assert isinstance(reset, SendReset)
+        assert failed == ResumeFailed("another one won")
+        assert (theirs.pending, theirs.resumed) == (0, 1)
+
+    def test_what_is_never_confirmed_does_not_stay_pending(self) -> None:
+        at_a, mine, at_b, theirs = both()
+        offer = sent(opener(at_a).resume(mine, 100))
+        attempts = [answerer(at_b) for _ in range(2)]
+        for one in attempts:
+            one.received(syn(offer), HANDLE, 500, 1)
+        assert [one.gave_up() for one in attempts] == [[ResumeFailed("not confirmed")]] * 2
+        assert [one.gave_up() for one in attempts] == [[], []]
+        assert (theirs.pending, theirs.dormant_since) == (0, 0)
+        assert isinstance(answerer(at_b).received(syn(offer), HANDLE, 500, 1)[0], SendSynAck)
+
+    def test_a_resume_that_nobody_answers_fails(self) -> None:
+        at_a, mine, *_ = both()
+        a = opener(at_a)
+        a.resume(mine, 100)
+        assert (mine.resuming, a.gave_up(), a.gave_up(), mine.resuming) == (
+            *(True, [ResumeFailed("not answered")], []),
+            False,
+        )
+
+    @pytest.mark.parametrize("opened_by_receiver", [True, False])
+    def test_of_crossing_attempts_that_of_the_opener_wins(self, opened_by_receiver: bool) -> None:
+        """Both hosts try at once; one of the two SYNs is refused, the same at both (RES-18)."""
+        at_a, mine, at_b, theirs = both()
+        from_a, from_b = sent(opener(at_a).resume(mine, 100)), sent(opener(at_b).resume(theirs, 900))
+        receiver, offer = (at_a, from_b) if opened_by_receiver else (at_b, from_a)
+        (effect,) = answerer(receiver).received(syn(offer), HANDLE, 500, 1)
+        assert isinstance(effect, SendReset if opened_by_receiver else SendSynAck)
+
     def test_a_flow_that_slept_too_long_is_gone(self) -> None:
         at_a, mine, at_b, _ = both()
         offer = sent(opener(at_a).resume(mine, 100))
         (reset,) = answerer(at_b).received(syn(offer), HANDLE, 500, 301 * SECOND)
         assert isinstance(reset, SendReset)
         assert len(at_b) == 0
+
+
+class TestPathMemory:
+    """LEG-04: what was learnt of a path serves the next connection to the same peer."""
+
+    def test_a_path_that_loses_the_option_is_asked_without_it_for_a_while(self) -> None:
+        paths = PathMemory()
+        first = Opener(FlowRegistry(), Random(1).getrandbits, paths=paths)
+        first.open(100, 0, b"peer")
+        first.syn_lost()
+        assert sent(first.syn_lost()) is None
+        first.received(syn_ack(None), 1)
+        for peer, now, without in ((b"peer", 2, True), (b"other", 2, False), (b"peer", 3600 * SECOND + 1, False)):
+            again = Opener(FlowRegistry(), Random(1).getrandbits, paths=paths)
+            assert (sent(again.open(100, now, peer)) is None) == without
+            state = "plain" if without else "declined"
+            assert again.received(syn_ack(None), now) == [SendAck(None), FellBack(state)]
+
+    def test_an_ordinary_refusal_says_nothing_of_the_path(self) -> None:
+        paths = PathMemory()
+        one = Opener(FlowRegistry(), Random(1).getrandbits, paths=paths)
+        one.open(100, 0, b"peer")
+        one.received(syn_ack(None), 1)
+        assert len(paths) == 0
+
+    def test_it_is_bounded(self) -> None:
+        paths = PathMemory(limit=2)
+        for peer in (b"1", b"2", b"1", b"3"):
+            paths.remember(peer, 0)
+        assert [paths.drops_option(peer, 1) for peer in (b"1", b"2", b"3")] == [True, False, True]
 
 
 class TestRegistry:

@@ -16,6 +16,7 @@ from tioption.handshake.host import (
     SendSynAck,
     Unconfirmed,
 )
+from tioption.handshake.paths import PathMemory
 from tioption.handshake.registry import Flow, FlowName, FlowRegistry, Limits
 from tioption.handshake.table import FINAL, TABLE, Event, State, Step, step
 from tioption.handshake.values import Handle, KeyedAnswers, RandomAnswers
@@ -40,6 +41,7 @@ __all__ = [
     "Limits",
     "Observation",
     "Opener",
+    "PathMemory",
     "RandomAnswers",
     "ResumeFailed",
     "Resumed",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tioption.handshake.handshake import Handshake, HandshakeSegment
+from tioption.handshake.paths import PathMemory
 from tioption.handshake.registry import Flow, FlowName, FlowRegistry
 from tioption.handshake.table import Event, State
 from tioption.handshake.values import AnswerValues, Handle, RandomBits, first_half, initial_position
@@ -111,19 +112,33 @@ Effect = (
 class Opener:
     """The side that sends the SYN."""
 
-    def __init__(self, registry: FlowRegistry, bits: RandomBits, variant: Variant = Variant.FLOW_D) -> None:
-        """Draw identifiers and positions from `bits`; keep flows in `registry`."""
+    def __init__(
+        self,
+        registry: FlowRegistry,
+        bits: RandomBits,
+        variant: Variant = Variant.FLOW_D,
+        paths: PathMemory | None = None,
+    ) -> None:
+        """Draw identifiers and positions from `bits`; keep flows in `registry`, and in `paths` what paths drop."""
         self.handshake = Handshake()
         self._registry = registry
         self._bits = bits
         self._variant = variant
+        self._paths = paths
+        self._peer = b""
         self._flow: Flow | None = None
         self._isn = 0
         self._losses = 0
         self._done = False
 
-    def open(self, isn: int, now: int) -> list[Effect]:
-        """Open a new flow on a transport with this ISN (EST-01)."""
+    def open(self, isn: int, now: int, peer: bytes = b"") -> list[Effect]:
+        """Open a new flow on a transport with this ISN (EST-01).
+
+        Where the path to the address `peer` is known to lose SYNs with the option, this one goes without (LEG-04).
+        """
+        self._peer = peer
+        if self._paths is not None and self._paths.drops_option(peer, now):
+            return self._send_syn(isn, None)
         while self._registry.first_in_use(self._variant, first := first_half(self._bits), now):
             pass
         option = FlowOption(self._variant, Tifid.from_halves(first), initial_position(self._bits), 0)
@@ -132,6 +147,7 @@ class Opener:
     def resume(self, flow: Flow, isn: int) -> list[Effect]:
         """Resume a flow whose positions are frozen (RES-02, RES-09)."""
         self._flow = flow
+        flow.resuming = True
         return self._send_syn(isn, FlowOption(flow.name.variant, flow.name.tifid, flow.nxt, flow.rcv))
 
     def _send_syn(self, isn: int, option: FlowOption | None) -> list[Effect]:
@@ -146,6 +162,13 @@ class Opener:
             return self._send_syn(self._isn, None)
         return self._send_syn(self._isn, self.handshake.offer)
 
+    def gave_up(self) -> list[Effect]:
+        """Nothing has answered the SYN, and the caller no longer waits."""
+        if self._done:
+            return []
+        self._done = True
+        return self._failed("not answered") if self._flow is not None else []
+
     def received(self, segment: HandshakeSegment, now: int) -> list[Effect]:
         """A segment of the other side arrived."""
         before = self.handshake.state
@@ -156,11 +179,12 @@ class Opener:
             return self._confirm_again() if again else []
         if observation.event is Event.RESET:
             self._done = True
-            return [ResumeFailed("reset")] if self._flow is not None else []
+            return self._failed("reset") if self._flow is not None else []
         if observation.event is Event.PEER_SYN:  # a simultaneous open is plain TCP for both (EST-14)
             self._done = True
             return [SendSynAck(None), FellBack(observation.state.value)]
-        if not segment.syn or not segment.ack or before is observation.state:
+        answered_plainly = before is State.PLAIN  # to a SYN without the option every answer is plain TCP
+        if not segment.syn or not segment.ack or (before is observation.state and not answered_plainly):
             return []
         self._done = True
         if observation.state is State.ANSWERED:
@@ -169,8 +193,16 @@ class Opener:
             return self._continue()
         if self._flow is not None:
             self.handshake.observe(_own(rst=True, seq=self._isn))
-            return [SendReset("the resume was not answered as one"), ResumeFailed(observation.state.value)]
+            why = "the resume was not answered as one"
+            return [SendReset(why), *self._failed(observation.state.value)]
+        if self._paths is not None and self._losses >= OPTIONLESS_AFTER:
+            self._paths.remember(self._peer, now)  # only the SYN without the option came through
         return self._fall_back(observation.state.value)
+
+    def _failed(self, why: str) -> list[Effect]:
+        assert self._flow is not None
+        self._flow.resuming = False
+        return [ResumeFailed(why)]
 
     def _confirm(self, now: int) -> list[Effect]:
         """Confirm a new flow (EST-07) and keep it."""
@@ -191,7 +223,7 @@ class Opener:
         probe = FlowOption(answer.variant, answer.tifid, flow.rcv, answer.tiack)
         if not flow.accepts(probe, self._registry.limits):
             self.handshake.observe(_own(rst=True, seq=self._isn))
-            return [SendReset("bytes between the streams are gone"), ResumeFailed("bytes are gone")]
+            return [SendReset("bytes between the streams are gone"), *self._failed("bytes are gone")]
         self._registry.wake(flow.name)
         ack = self._send_ack(self.handshake.ruled_confirmation())
         return [ack, Resumed(flow, own=answer.tiack, other=answer.tiseq)]
@@ -221,8 +253,19 @@ class Answerer:
         self._flow: Flow | None = None
         self._answer: FlowOption | None = None
         self._isn = 0
+        self._resumed = 0
         self._done = False
         self._refused = False
+
+    def gave_up(self) -> list[Effect]:
+        """Nothing has followed the SYN-ACK, and the caller no longer waits: a pending resume is pending no more."""
+        if self._done:
+            return []
+        self._done = True
+        if self._flow is None:
+            return []
+        self._flow.pending -= 1
+        return [ResumeFailed("not confirmed")]
 
     def received(self, segment: HandshakeSegment, handle: Handle, isn: int, now: int) -> list[Effect]:
         """A segment of the other side arrived; `isn` is what this side's SYN-ACK uses."""
@@ -248,12 +291,11 @@ class Answerer:
         offer = self.handshake.offer
         if offer is not None and self.handshake.resumes:
             flow = self._registry.find(FlowName(offer.variant, offer.tifid), now)
-            limits = self._registry.limits
-            if flow is None or not flow.accepts(offer, limits) or flow.pending >= limits.pending:
+            if flow is None or not self._welcome(flow, offer):
                 self._refused = True
                 return [SendReset("the resume names no flow that could go on there")]
             flow.pending += 1
-            self._flow = flow
+            self._flow, self._resumed = flow, flow.resumed
             self._answer = self.handshake.ruled_answer(0, 0, flow.rcv)
         elif offer is not None:
             self._answer = self._new(offer, handle, now)
@@ -261,6 +303,12 @@ class Answerer:
             HandshakeSegment(opener=False, syn=True, ack=True, rst=False, seq=isn, option=self._answer)
         )
         return [SendSynAck(self._answer)]
+
+    def _welcome(self, flow: Flow, offer: FlowOption) -> bool:
+        """Whether the flow can be resumed there (RES-04), by one more (RES-16), by the other side now (RES-18)."""
+        limits = self._registry.limits
+        crosses_ours = flow.opened and flow.resuming  # of crossing attempts that of the flow's opener wins
+        return flow.accepts(offer, limits) and flow.pending < limits.pending and not crosses_ours
 
     def _new(self, offer: FlowOption, handle: Handle, now: int) -> FlowOption:
         """The answer to a new flow, with a TIFID that is not in use (EST-04, EST-05, SEC-02)."""
@@ -278,6 +326,8 @@ class Answerer:
         if state is State.LEGACY and self._flow is not None:  # an observer's word for what is a failed resume here
             return [ResumeFailed("not confirmed")]
         if state is State.CONFIRMED and self._flow is not None:
+            if self._flow.resumed != self._resumed:  # of several pending ones the first that is confirmed wins
+                return [SendReset("another resume of the flow was confirmed"), ResumeFailed("another one won")]
             self._registry.wake(self._flow.name)
             own, other = self._anchors()
             return [Resumed(self._flow, own, other)]

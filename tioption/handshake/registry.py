@@ -62,6 +62,11 @@ class Flow:
     """Whether this host has ended its stream (RES-15)."""
     dormant_since: int | None = None
     pending: int = 0
+    """Resumes by the other side that are answered and not confirmed yet (RES-16)."""
+    resumed: int = 0
+    """How often the flow has been resumed."""
+    resuming: bool = False
+    """Whether this host is trying to resume it."""
 
     def accepts(self, offer: FlowOption, limits: Limits) -> bool:
         """Whether a resume stands where this flow can go on: never disabled (RES-04, SEC-03)."""
@@ -119,10 +124,12 @@ class FlowRegistry:
             flow.dormant_since = now
 
     def wake(self, name: FlowName) -> None:
-        """The flow has a transport again."""
+        """The flow has been resumed: it has a transport again."""
         flow = self._flows.get(name)
         if flow is not None:
             flow.dormant_since = None
+            flow.resuming = False
+            flow.resumed += 1
 
     def end(self, name: FlowName, now: int) -> None:
         """The flow is over; its identifier rests."""
