@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tioption.generate import handshake_page, option_page, python_layout, rules_page
+from tioption.generate import handshake_page, option_page, python_layout, rules_page, tcpdump_cases
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,6 +16,8 @@ TARGETS: dict[str, Callable[[], str]] = {
     "docs/reference/option-layout.md": option_page.render,
     "docs/reference/rules.md": rules_page.render,
     "docs/reference/handshake.md": handshake_page.render,
+    "dissectors/tcpdump/tcpdump-4.99.patch": tcpdump_cases.render_for("4.99"),
+    "dissectors/tcpdump/tcpdump-master.patch": tcpdump_cases.render_for("master"),
 }
 
 
