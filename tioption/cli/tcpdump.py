@@ -49,7 +49,8 @@ def build(directories: list[str], source: str | None, no_check: bool, install_de
             directory.rmdir()
     if built.checked is not None:
         passed, failed = built.checked
-        sys.stderr.write(f"tiopt: make check of tcpdump {built.version}: {passed} passed, {failed} failed\n")
+        where = f" (see {directory / tcpdump_build.LOG})" if failed else ""
+        sys.stderr.write(f"tiopt: make check of tcpdump {built.version}: {passed} passed, {failed} failed{where}\n")
     sys.stdout.write(f"{built.program}\n")
     return 1 if built.checked is not None and built.checked.failed else 0
 

@@ -17,7 +17,7 @@ _STORED_BLOCK: Final = 0xFFFF
 
 
 class Hunk(NamedTuple):
-    """One change: the line of the old file where it begins, its lines with their marks (blank, + or -), its function."""
+    """One change: the line of the old file where it begins, its lines with their marks (blank, +, -), its function."""
 
     line: int
     body: str

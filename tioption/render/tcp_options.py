@@ -143,6 +143,8 @@ def options_text(options: Iterable[TcpOption], sack_base: int, label: str = "tif
         name = _NAMES.get(kind, f"unknown-{kind}") if kind is not None else ""
         if fault is Fault.CUT:
             shown, end = (name, ">" if parts else "") if len(octets) > 1 else ("", "")
+            if shown and kind not in _NAMES:
+                shown += f" 0x{octets[2:].hex()}"
             return OptionsText(",".join([*parts, f"{shown} [|tcp]"]) + end, complete=False)
         text = None
         if flow is not None:
