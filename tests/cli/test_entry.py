@@ -203,8 +203,9 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("tiopt ", {"decode", "validate", "explain", "rules", "build"}),
+            ("tiopt ", {"decode", "validate", "explain", "rules", "build", "annotate", "tcpdump"}),
             ("tiopt d", {"decode"}),
+            ("tiopt tcpdump ", {"patch", "build"}),
             ("tiopt decode --for", {"--format"}),
             ("tiopt decode --format j", {"json"}),
         ],
@@ -257,6 +258,7 @@ HEAVY = {
         ["explain", "fd140a4530be79bf00000000001d00000000001f"],
         ["rules"],
         ["rules", "--format", "json", "est-05"],
+        ["tcpdump", "patch", "--no-tests"],
     ],
     ids=lambda words: words[0],
 )

@@ -24,7 +24,7 @@ from tioption.build.packet import (
 from tioption.capture import Capture
 from tioption.capture.segment import ACK, FIN, PSH, RST, SYN, URG
 from tioption.errors import CaptureError
-from tioption.option import FlowOption, Kinds, Tifid, Variant
+from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, Tifid, Variant
 from tioption.render.lines import LinePrinter
 
 A = Host("192.0.2.1", 40000, bytes(6))
@@ -36,8 +36,8 @@ _BELOW = re.compile(r"^(\S+) .*(IP6? \S+\.\d+ > )")
 _MPTCP = re.compile(r"(mptcp \d+ [a-z-]+)(?:[^,\]{]|{[^}]*})*")
 
 
-def our_lines(path: Path) -> list[str]:
-    printer = LinePrinter()
+def our_lines(path: Path, kinds: Kinds = DEFAULT_KINDS) -> list[str]:
+    printer = LinePrinter(kinds=kinds)
     lines: list[str] = []
     try:
         with Capture(str(path)) as capture:
@@ -48,8 +48,8 @@ def our_lines(path: Path) -> list[str]:
     return lines
 
 
-def tcpdump_lines(path: Path) -> list[str]:
-    done = subprocess.run([needs("tcpdump"), "-n", "-r", path], capture_output=True, text=True, check=False)
+def tcpdump_lines(path: Path, program: str = "tcpdump") -> list[str]:
+    done = subprocess.run([needs(program), "-n", "-r", path], capture_output=True, text=True, check=False)
     return done.stdout.splitlines()
 
 
@@ -149,8 +149,9 @@ def test_wrong_data_offsets(tmp_path: Path, words: int) -> None:
 
 
 @pytest.mark.parametrize("captured", [34, 42, 43, 45, 50])
-def test_segments_cut_by_the_snapshot_length(tmp_path: Path, captured: int) -> None:
-    (frame,) = frames(options(mss(1460) + timestamps(1, 2) + NOP + NOP))
+@pytest.mark.parametrize("area", [mss(1460) + timestamps(1, 2) + NOP + NOP, bytes(FLOW)], ids=["usual", "flow"])
+def test_segments_cut_by_the_snapshot_length(tmp_path: Path, captured: int, area: bytes) -> None:
+    (frame,) = frames(options(area))
     path = tmp_path / "x.pcap"
     record = pcap([(0, frame[:captured])], 101)
     path.write_bytes(record[:36] + len(frame).to_bytes(4, "little") + record[40:])

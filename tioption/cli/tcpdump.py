@@ -13,9 +13,13 @@ _DIRECTORY = "tcpdump-tiflow"
 def patch(output: str | None, target: str, no_tests: bool) -> int:
     """Write the patch and return the exit status."""
     from tioption.dissect.tcpdump_patch import TARGETS, render
-    from tioption.generate.tcpdump_cases import cases
 
-    text = render(TARGETS[target], [] if no_tests else cases())
+    if no_tests:
+        text = render(TARGETS[target])
+    else:
+        from tioption.generate.tcpdump_cases import cases
+
+        text = render(TARGETS[target], cases())
     if output is None:
         sys.stdout.write(text)
         return 0

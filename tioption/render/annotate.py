@@ -28,7 +28,7 @@ _LINE: Final = re.compile(rb"[^\n]*\n")
 
 # Bounded, so that a payload printed as text costs no more than its length; tcpdump's own words are shorter.
 _OPTIONS: Final = re.compile(
-    rb"(: Flags \[[^\]]{0,16}\], [^\n]{0,300}?options \[)([^\n]{0,2000}?)(?=\], length \d|\r?\n?\Z)"
+    rb"(: Flags \[[^\]]{0,16}\], (?:(?!length )[^\n]){0,300}?options \[)([^\n]{0,2000}?)(?=\], length \d|\r?\n?\Z)"
 )
 _OPTION: Final = re.compile(
     rb"(?:(?<=,)|^)(?:unknown-(?P<kind>\d{1,3}) 0x(?P<octets>(?:[0-9a-f]{2})+)|exp-(?P<exid>[0-9a-f]{4}))(?=,|$)"
@@ -161,7 +161,7 @@ class Annotator:
                 return printed + self._guess(match["exid"].decode()) if option is None else _text(option, printed)
             octets = bytes.fromhex(match["octets"].decode())
             kind = int(match["kind"])
-            if kind > 255 or len(octets) > 253:
+            if not 1 < kind < 256 or len(octets) > 253:
                 return printed
             (option,) = walk(bytes((kind, len(octets) + 2)) + octets, None, self._kinds)
             return _text(option, printed)
