@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import ROOT, Outcome
 from tioption.build.catalogue import SCENARIOS
-from tioption.cli import decode, validate
+from tioption.cli import annotate, decode, tcpdump, validate
 from tioption.cli.declare import Command
 from tioption.verdict.outcome import Verdict
 
@@ -83,10 +83,18 @@ def test_the_tutorial_s_report(tiopt: Run) -> None:
     assert tiopt("validate", ROOT / "pcaps/resume/resume.pcap").out in blocks("docs/tutorial.md", "text")
 
 
-@pytest.mark.parametrize("command", [decode.COMMAND, validate.COMMAND], ids=lambda command: command.name)
-def test_every_option_is_in_the_reference(command: Command) -> None:
+DOCUMENTED: dict[str, Command] = {
+    "decode": decode.COMMAND,
+    "validate": validate.COMMAND,
+    "annotate": annotate.COMMAND,
+    **{f"tcpdump {command.name}": command for command in tcpdump.COMMAND.commands},
+}
+
+
+@pytest.mark.parametrize(("words", "command"), DOCUMENTED.items(), ids=DOCUMENTED)
+def test_every_option_is_in_the_reference(words: str, command: Command) -> None:
     page = (ROOT / "docs/reference/cli.md").read_text()
-    (section,) = re.findall(rf"^## tiopt {command.name} .*?(?=^## )", page, re.DOTALL | re.MULTILINE)
+    (section,) = re.findall(rf"^## tiopt {words}\b.*?(?=^## )", page, re.DOTALL | re.MULTILINE)
     for option in command.options:
         assert any(f"`{flag}" in section for flag in option.flags), option.name
 
