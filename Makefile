@@ -71,11 +71,11 @@ $(VENV)/.docs: $(BIN)/python pyproject.toml
 
 # The peers of the live tests. Without root they are used where they are and their tests skip where they are not.
 system-packages:
-	@missing=; for program in tshark capinfos tcpdump ip nft; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	@missing=; for program in tshark capinfos tcpdump ip nft git patch; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    tshark tcpdump iproute2 nftables >/dev/null; \
+	    tshark tcpdump iproute2 nftables git patch >/dev/null; \
 	else \
 	  echo "not installed, their tests will be skipped:$$missing"; \
 	fi

@@ -119,7 +119,7 @@ def build(
             raise MissingError("this source has no configure script yet", lacking)
         work.step("autogen.sh", ["sh", "./autogen.sh"], tree)
     work.step("configure", ["sh", "./configure"], tree)
-    work.step("make", ["make", "-j", str(len(os.sched_getaffinity(0)))], tree)
+    work.step("make", ["make", "-j", str(os.cpu_count() or 1)], tree)
     program = tree / "tcpdump"
     return Built(program, version, target, work.checked(tree) if check else None)
 

@@ -26,10 +26,6 @@ _MARKS: Final = (b"unknown-", b"exp-")
 
 _LINE: Final = re.compile(rb"[^\n]*\n")
 
-# Bounded, so that a payload printed as text costs no more than its length; tcpdump's own words are shorter.
-_OPTIONS: Final = re.compile(
-    rb"(: Flags \[[^\]]{0,16}\], (?:(?!length )[^\n]){0,300}?options \[)([^\n]{0,2000}?)(?=\], length \d|\r?\n?\Z)"
-)
 _OPTION: Final = re.compile(
     rb"(?:(?<=,)|^)(?:unknown-(?P<kind>\d{1,3}) 0x(?P<octets>(?:[0-9a-f]{2})+)|exp-(?P<exid>[0-9a-f]{4}))(?=,|$)"
 )
@@ -75,7 +71,13 @@ class Annotator:
         whole += end
         if not self._held and not any(mark in whole for mark in _MARKS):
             return whole
-        return b"".join(part for line in _LINE.findall(whole) for part in self._line(line))
+        out: list[bytes] = []
+        for line in _LINE.findall(whole):
+            if self._held or b"unknown-" in line or b"exp-" in line:
+                out += self._line(line)
+            else:
+                out.append(line)
+        return b"".join(out)
 
     def flush(self) -> bytes:
         """What is held back, without the octets of a dump that has not come or does not have them."""
@@ -122,10 +124,8 @@ class Annotator:
         """The identifiers of options whose other octets tcpdump does not print."""
         if b"exp-" not in line:
             return []
-        found = _OPTIONS.search(line)
-        if found is None:
-            return []
-        return [bytes.fromhex(match["exid"].decode()) for match in _OPTION.finditer(found[2]) if match["exid"]]
+        options = line[slice(*_options(line))]
+        return [bytes.fromhex(match["exid"].decode()) for match in _OPTION.finditer(options) if match["exid"]]
 
     def _nameless(self) -> list[TcpOption] | None:
         """Those options out of the dump, None where it is no packet with just these, or not yet."""
@@ -149,9 +149,7 @@ class Annotator:
 
     def _annotated(self, line: bytes, options: list[TcpOption] | None) -> bytes:
         """The line with every option in it that there is something to say of; `options` are its nameless ones."""
-        found = _OPTIONS.search(line) if any(mark in line for mark in _MARKS) else None
-        if found is None:
-            return line
+        start, end = _options(line)
         dumped = iter(options or ())
 
         def replaced(match: re.Match[bytes]) -> bytes:
@@ -166,7 +164,7 @@ class Annotator:
             (option,) = walk(bytes((kind, len(octets) + 2)) + octets, None, self._kinds)
             return _text(option, printed)
 
-        return line[: found.start(2)] + _OPTION.sub(replaced, found[2]) + line[found.end(2) :]
+        return line[:start] + _OPTION.sub(replaced, line[start:end]) + line[end:]
 
     def _guess(self, exid: str) -> bytes:
         """What to say of an option of which only the first two octets of its identifier, or of its TIFID, are known."""
@@ -175,6 +173,17 @@ class Annotator:
                 return f" ({title})".encode() if len(known) == 2 and lengths is None else f" ({title}?)".encode()
         variant = self._kinds.variant(_NAMELESS)
         return f" ({variant.value}? tcpdump drops its octets, -x shows them)".encode() if variant is not None else b""
+
+
+def _options(line: bytes) -> tuple[int, int]:
+    """Where a line has the options of a TCP segment, between the brackets; nowhere in any other line."""
+    flags = line.find(b": Flags [")
+    start = line.find(b", options [", flags) + len(b", options [")
+    length = line.find(b", length ", flags)
+    if flags < 0 or start < flags or 0 <= length < start:
+        return 0, 0
+    end = length if length > 0 else len(line.rstrip(b"\r\n"))
+    return start, end - line.endswith(b"]", start, end)
 
 
 def _text(option: TcpOption, printed: bytes) -> bytes:
