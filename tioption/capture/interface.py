@@ -1,8 +1,8 @@
 """Live captures: frames of a network interface as they pass, filtered by the kernel (Linux, AF_PACKET).
 
 A shell around one socket; what is in a frame is found out by the dissection that reads files, too. Devices with an
-Ethernet header hand over whole frames, all others the packet behind a Linux cooked header (version 2), as tcpdump
-writes it. Sources: packet(7), Linux Documentation/networking/packet_mmap.rst, libpcap's LINKTYPE_LINUX_SLL2.
+Ethernet header hand over whole frames; of others the packet is taken, behind a Linux cooked header of version 2 as
+tcpdump writes it. Sources: packet(7), libpcap's LINKTYPE_LINUX_SLL2.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from ctypes import addressof, create_string_buffer
 from errno import ENETDOWN
-from fcntl import ioctl
 from struct import Struct, pack, unpack_from
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
-from tioption.capture.packet_filter import SNAPSHOT, Instruction, Step, assemble, encode, flow_option_filter
+from tioption.capture.packet_filter import ETHERNET, SNAPSHOT, Step, assemble, encode, flow_option_filter
 from tioption.capture.reader import segments
 from tioption.capture.record import Record
 from tioption.capture.segment import CutSegment, Segment
@@ -30,17 +30,17 @@ ANY: Final = "any"
 
 # What Python's socket module has no names for, on every architecture Linux has but Alpha, MIPS, PA-RISC and SPARC.
 _SO_RCVBUF_FORCE, _SO_ATTACH_FILTER, _SO_TIMESTAMPNS = 33, 26, 35
-_SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 6, 8
+_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 1, 6, 8
+_PACKET_MR_PROMISC: Final = 1
 _ETH_P_ALL: Final = 3
-_SIOCGIFHWADDR: Final = 0x8927
 
 _RECEIVE_BUFFER: Final = 1 << 24
 _TIMESPEC: Final = Struct("@ll").unpack_from
-_AUXDATA: Final = Struct("=III").unpack_from  # status, octets on the wire, octets kept
+_AUXDATA: Final = Struct("=IIIHH").unpack_from  # status, octets on the wire, octets kept, link and network header
 
-_ETHERNET, _SLL2 = 1, 276
-_LINK_TYPES: Final = {1: _ETHERNET, 772: _ETHERNET, 801: 105, 803: 127}
-"""Link types of devices that hand over whole frames, by ARPHRD_ type: Ethernet, loopback, 802.11 monitors."""
+_SLL2: Final = 276
+_LINK_TYPES: Final = dict.fromkeys(ETHERNET, 1) | {801: 105, 803: 127}
+"""Link types of devices that hand over whole frames, by ARPHRD_ type: Ethernet, 802.11 without and with radiotap."""
 
 
 class Statistics(NamedTuple):
@@ -54,8 +54,8 @@ class Statistics(NamedTuple):
 class Interface:
     """A network interface under capture, or all of them (`ANY`), until it goes down or nobody asks for more.
 
-    `undecoded` counts what could not be decoded so far. A context manager. Raises PermissionError without CAP_NET_RAW
-    and OSError where there is no such interface.
+    One alone also hears what is for other hosts (promiscuous mode). `undecoded` counts what could not be decoded so
+    far. A context manager. Raises PermissionError without CAP_NET_RAW and OSError where there is no such interface.
     """
 
     def __init__(self, name: str, *, every: bool = False, on_wait: Callable[[], object] = lambda: None) -> None:
@@ -67,15 +67,15 @@ class Interface:
         self.undecoded = UndecodedCounter()
         self._on_wait = on_wait
         self._counted = Statistics(0, 0)
-        self._link_type = _SLL2 if name == ANY else _LINK_TYPES.get(_hardware_type(name), _SLL2)
-        self._socket = self._opened(_program(self._link_type, every=every))
+        self._socket = self._opened(encode(flow_option_filter(every=every)))
 
-    def _opened(self, program: list[Instruction]) -> socket.socket:
+    def _opened(self, program: bytes) -> socket.socket:
         """The socket, which hears nothing before its filter stands."""
-        kind = socket.SOCK_DGRAM if self._link_type == _SLL2 else socket.SOCK_RAW
         # A socket of protocol 0 hears nothing until it is bound to one; but binding wants an interface.
-        made = socket.socket(socket.AF_PACKET, kind, socket.htons(_ETH_P_ALL) if self.name == ANY else 0)
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL) if self.name == ANY else 0)
         try:
+            if self.name == ANY:
+                _silence(made)
             _attach(made, program)
             made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -84,10 +84,11 @@ class Interface:
                 made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUF_FORCE, _RECEIVE_BUFFER)
             except PermissionError:  # needs CAP_NET_ADMIN; without it the system's limit holds
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-            if self.name == ANY:
-                _drain(made)
-            else:
+            if self.name != ANY:
                 made.bind((self.name, _ETH_P_ALL))
+                # What is for other hosts is heard, too, as on a mirror port; until the socket is closed.
+                membership = pack("@iHH8x", socket.if_nametoindex(self.name), _PACKET_MR_PROMISC, 0)
+                made.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, membership)
         except BaseException:
             made.close()
             raise
@@ -98,6 +99,10 @@ class Interface:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._socket.close()
+
+    def fileno(self) -> int:
+        """The socket's descriptor, for whoever waits for several things at once."""
+        return self._socket.fileno()
 
     def statistics(self) -> Statistics:
         """The kernel's counts so far."""
@@ -129,20 +134,15 @@ class Interface:
                 ended = True  # the kernel says so before it hands over what is still in the queue
                 continue
             number += 1
-            time_ns, length = _beside(ancillary)
-            if self._link_type == _SLL2:
-                header = _cooked(address)
-                yield Record(number, time_ns, _SLL2, header + data, len(header) + max(length, len(data)))
-            else:
-                yield Record(number, time_ns, self._link_type, data, max(length, len(data)))
+            yield _record(number, data, ancillary, address)
 
     def segments(self, carriers: Kinds | None = None) -> Iterator[Segment | CutSegment]:
         """The TCP segments as they pass; `carriers` and errors as for `Capture.segments`, without an end."""
         return segments(self.records(), self.undecoded, carriers)
 
     def _down(self) -> CaptureError:
-        there = self.name in interfaces()
-        found = "that it is down" if there else "that it is gone"
+        name, *_ = self._socket.getsockname()  # of a device that is gone there is none
+        found = "that it is down" if name else "that it is gone"
         return CaptureError("frames of the interface", found, file=self.name, frame=None, offset=None)
 
 
@@ -151,49 +151,33 @@ def interfaces() -> list[str]:
     return [name for _, name in socket.if_nameindex()]
 
 
-def _hardware_type(name: str) -> int:
-    """The ARPHRD_ type of a device; raises OSError where there is none of this name."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        answer = ioctl(asking, _SIOCGIFHWADDR, pack("16s24x", name.encode()[:15]))
-    kind: int = unpack_from("=H", answer, 16)[0]
-    return kind
+def _attach(made: socket.socket, program: bytes) -> None:
+    octets = create_string_buffer(program)
+    made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pack("@HP", len(program) // 8, addressof(octets)))
 
 
-def _program(link_type: int, *, every: bool) -> list[Instruction]:
-    if link_type in {_ETHERNET, _SLL2}:
-        return flow_option_filter(ethernet=link_type == _ETHERNET, every=every)
-    return assemble([Step("ret", SNAPSHOT)])  # 802.11: where IP begins in a frame takes more than a filter can do
-
-
-def _attach(made: socket.socket, program: list[Instruction]) -> None:
-    octets = create_string_buffer(encode(program))
-    made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pack("@HP", len(program), addressof(octets)))
-
-
-def _drain(made: socket.socket) -> None:
-    """Forget what came in before the filter stood."""
-    while True:
-        try:
-            made.recv(1)
-        except BlockingIOError:
-            break
+def _silence(made: socket.socket) -> None:
+    """Hear nothing more, and forget what was heard so far."""
+    _attach(made, encode(assemble([Step("ret", 0)])))
+    with suppress(BlockingIOError):
+        while True:
+            made.recv(1, socket.MSG_DONTWAIT)
     made.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
 
 
-def _beside(ancillary: list[tuple[int, int, bytes]]) -> tuple[int | None, int]:
-    """Time of a frame in nanoseconds and its octets on the wire, from what the kernel says beside it."""
-    time_ns, length = None, 0
+def _record(number: int, data: bytes, ancillary: list[tuple[int, int, bytes]], address: Any) -> Record:
+    """The frame with what the kernel says beside it: its time, its octets on the wire, where its network header is."""
+    time_ns, length, network = None, len(data), 0
     for level, kind, octets in ancillary:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC(octets)
             time_ns = seconds * 1_000_000_000 + nanoseconds
         elif level == _SOL_PACKET and kind == _PACKET_AUXDATA:
-            length = _AUXDATA(octets)[1]
-    return time_ns, length
-
-
-def _cooked(address: Any) -> bytes:
-    """The Linux cooked header, version 2, of 20 octets, from the address beside a packet; the index is left out."""
+            _, length, _, _, network = _AUXDATA(octets)
     _, protocol, packet_type, hardware_type, hardware_address = address
+    link_type = _LINK_TYPES.get(hardware_type)
+    if link_type is not None:
+        return Record(number, time_ns, link_type, data, length)
     octets = hardware_address[:8]
-    return pack("!HHIHBB8s", protocol, 0, 0, hardware_type, packet_type, len(octets), octets)
+    header = pack("!HHIHBB8s", protocol, 0, 0, hardware_type, packet_type, len(octets), octets)
+    return Record(number, time_ns, _SLL2, header + data[network:], len(header) + length - network)

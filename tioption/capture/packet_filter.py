@@ -23,13 +23,21 @@ SNAPSHOT: Final = 1024
 _AUXILIARY: Final = 0x100000000 - 0x1000  # SKF_AD_OFF: what the kernel knows beside the octets
 _AUXILIARIES: Final = {"protocol": _AUXILIARY, "pkttype": _AUXILIARY + 4, "hatype": _AUXILIARY + 28}
 
+_NETWORK: Final = 0x100000000 - 0x100000  # SKF_NET_OFF: what is loaded from there on is counted from the network header
 _PACKET_OUTGOING: Final = 4
-_ARPHRD_LOOPBACK: Final = 772
+
+LOOPBACK: Final = 772
+ETHERNET: Final = frozenset({1, LOOPBACK})
+"""ARPHRD_ types of devices whose frames begin with an Ethernet header."""
+
+WIFI: Final = frozenset({801, 803})
+"""ARPHRD_ types of 802.11 monitors: to find IP in their frames takes more than a filter can do, so all pass."""
 _VLAN_TAGS: Final = 2
 """Tags looked behind in the frame itself; the kernel has usually taken the outer one off, and more are let through."""
 
 _TAGS: Final = tuple(number for number, layer in ETHERTYPES.items() if layer is vlan)
 _IPV4, _IPV6 = 0x0800, 0x86DD
+_HOP_BY_HOP, _ICMPV6 = 0, 58
 _FIRST_BIG_OFFSET: Final = (20 + LENGTH) // 4 << 4  # the data offset is the upper half of its octet
 
 
@@ -106,13 +114,13 @@ def assemble(lines: Iterable[Step | str]) -> list[Instruction]:
     return program
 
 
-def flow_option_filter(*, ethernet: bool, every: bool = False) -> list[Instruction]:
-    """The program for frames with an Ethernet header, or for packets without one, whose protocol the kernel knows.
+def flow_option_filter(*, every: bool = False) -> list[Instruction]:
+    """The program for the frames of any device; where they have no Ethernet header, the kernel knows their protocol.
 
     With `every` all TCP segments come through, whatever their data offset. What is sent on a loopback device is
     dropped, because it is received there, too.
     """
-    return assemble(_lines(ethernet=ethernet, every=every))
+    return assemble(_lines(every=every))
 
 
 def encode(program: Iterable[Instruction]) -> bytes:
@@ -120,14 +128,8 @@ def encode(program: Iterable[Instruction]) -> bytes:
     return b"".join(pack("=HBBI", *instruction) for instruction in program)
 
 
-def _lines(*, ethernet: bool, every: bool) -> Iterator[Step | str]:
-    yield Step("ld [k]", _AUXILIARIES["hatype"])
-    yield Step("jeq", _ARPHRD_LOOPBACK, "", "begin")
-    yield Step("ld [k]", _AUXILIARIES["pkttype"])
-    yield Step("jeq", _PACKET_OUTGOING, "drop")
-    yield "begin"  # X becomes the offset of the network header, A the protocol
-    yield Step("ldx #k", 14 if ethernet else 0)
-    yield Step("ldh [k]", 12) if ethernet else Step("ld [k]", _AUXILIARIES["protocol"])
+def _lines(*, every: bool) -> Iterator[Step | str]:
+    yield from _to_the_network_header()
     for number in range(_VLAN_TAGS):
         yield from _behind_a_tag(f"tag{number}", f"no tag{number}")
     yield Step("jeq", _IPV4, "ipv4")
@@ -136,7 +138,34 @@ def _lines(*, ethernet: bool, every: bool) -> Iterator[Step | str]:
     yield Step("jge", 0x600, "drop")
     yield Step("ldh [x+k]", 0)  # a length and then LLC: only SNAP leads on to IP
     yield Step("jeq", 0xAAAA, "pass", "drop")
+    yield from _internet()
+    yield from _transport(every=every)
+    yield "drop"
+    yield Step("ret", 0)
+    yield "pass"
+    yield Step("ret", SNAPSHOT)
 
+
+def _to_the_network_header() -> Iterator[Step | str]:
+    """X becomes the offset of the network header, A the protocol."""
+    yield Step("ld [k]", _AUXILIARIES["hatype"])
+    yield Step("jeq", LOOPBACK, "loopback")
+    yield from _any_of(sorted(ETHERNET), "ethernet")
+    yield from _any_of(sorted(WIFI), "pass")
+    yield Step("ldx #k", _NETWORK)
+    yield Step("ld [k]", _AUXILIARIES["protocol"])
+    yield Step("ja", 0, "network")
+    yield "loopback"
+    yield Step("ld [k]", _AUXILIARIES["pkttype"])
+    yield Step("jeq", _PACKET_OUTGOING, "drop")
+    yield "ethernet"
+    yield Step("ldx #k", 14)
+    yield Step("ldh [k]", 12)
+    yield "network"
+
+
+def _internet() -> Iterator[Step | str]:
+    """IPv4 and IPv6: A becomes the protocol they carry, M[0] the length of the header before it."""
     yield "ipv4"
     yield Step("ldh [x+k]", 6)
     yield Step("jset", 0x1FFF, "drop")  # fragments after the first
@@ -151,8 +180,14 @@ def _lines(*, ethernet: bool, every: bool) -> Iterator[Step | str]:
     yield Step("ld #k", 40)
     yield Step("st M[k]", 0)
     yield Step("ldb [x+k]", 6)
+    yield Step("jeq", _HOP_BY_HOP, "", "protocol")
+    yield Step("ldb [x+k]", 40)  # multicast listener reports are everywhere
+    yield Step("jeq", _ICMPV6, "drop", "pass")
 
-    yield "protocol"  # A is the protocol, M[0] the length of the IP header before it
+
+def _transport(*, every: bool) -> Iterator[Step | str]:
+    """What IP carries: TCP with room for the option, UDP from or to a tunnel's port, and what may lead on to them."""
+    yield "protocol"
     yield Step("jeq", TCP, "tcp")
     yield Step("jeq", UDP, "udp")
     yield from _any_of((number for number in sorted({*PROTOCOLS, *IP_HEADERS}) if number not in {TCP, UDP}), "pass")
@@ -170,10 +205,6 @@ def _lines(*, ethernet: bool, every: bool) -> Iterator[Step | str]:
     for port in (2, 0):
         yield Step("ldh [x+k]", port)
         yield from _any_of(sorted(UDP_PORTS), "pass")
-    yield "drop"
-    yield Step("ret", 0)
-    yield "pass"
-    yield Step("ret", SNAPSHOT)
 
 
 def _behind_a_tag(tagged: str, untagged: str) -> Iterator[Step | str]:
