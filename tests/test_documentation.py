@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, Outcome
 from tioption.build.catalogue import SCENARIOS
-from tioption.cli import decode, validate
+from tioption.cli import decode, follow, validate
 from tioption.cli.declare import Command
 from tioption.verdict.outcome import Verdict
 
@@ -79,11 +80,23 @@ def test_the_guide_s_finding(tiopt: Run, tmp_path: Path) -> None:
     assert tiopt("validate", path).out == expected
 
 
+def test_the_guide_s_stream(tiopt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (listing,) = (block for block in blocks("docs/howto/index.md", "console") if "tiopt follow" in block)
+    one, listed, other, summed = listing.splitlines()
+    assert tiopt(*one.removeprefix("$ tiopt ").split()).out == listed + "\n"
+    words = other.removeprefix("$ tiopt ").removesuffix(" | sha256sum").split()
+    assert tiopt(*words, "-o", tmp_path / "out") == (0, "", "")
+    assert summed == f"{sha256((tmp_path / 'out').read_bytes()).hexdigest()}  -"
+
+
 def test_the_tutorial_s_report(tiopt: Run) -> None:
     assert tiopt("validate", ROOT / "pcaps/resume/resume.pcap").out in blocks("docs/tutorial.md", "text")
 
 
-@pytest.mark.parametrize("command", [decode.COMMAND, validate.COMMAND], ids=lambda command: command.name)
+@pytest.mark.parametrize(
+    "command", [decode.COMMAND, validate.COMMAND, follow.COMMAND], ids=lambda command: command.name
+)
 def test_every_option_is_in_the_reference(command: Command) -> None:
     page = (ROOT / "docs/reference/cli.md").read_text()
     (section,) = re.findall(rf"^## tiopt {command.name} .*?(?=^## )", page, re.DOTALL | re.MULTILINE)

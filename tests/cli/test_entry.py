@@ -203,7 +203,7 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("tiopt ", {"decode", "validate", "explain", "rules", "build"}),
+            ("tiopt ", {"decode", "validate", "follow", "explain", "rules", "build"}),
             ("tiopt d", {"decode"}),
             ("tiopt decode --for", {"--format"}),
             ("tiopt decode --format j", {"json"}),
