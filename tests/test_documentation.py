@@ -8,13 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from tests.cli.calls import CALLS
 from tests.conftest import ROOT, Outcome
 from tioption.build.catalogue import SCENARIOS
-from tioption.cli import annotate, decode, tcpdump, validate
 from tioption.cli.declare import Command
 from tioption.verdict.outcome import Verdict
 
@@ -79,22 +80,24 @@ def test_the_guide_s_finding(tiopt: Run, tmp_path: Path) -> None:
     assert tiopt("validate", path).out == expected
 
 
+def test_the_guide_s_stream(tiopt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    (listing,) = (block for block in blocks("docs/howto/index.md", "console") if "tiopt follow" in block)
+    one, listed, other, summed = listing.splitlines()
+    assert tiopt(*one.removeprefix("$ tiopt ").split()).out == listed + "\n"
+    words = other.removeprefix("$ tiopt ").removesuffix(" | sha256sum").split()
+    assert tiopt(*words, "-o", tmp_path / "out") == (0, "", "")
+    assert summed == f"{sha256((tmp_path / 'out').read_bytes()).hexdigest()}  -"
+
+
 def test_the_tutorial_s_report(tiopt: Run) -> None:
     assert tiopt("validate", ROOT / "pcaps/resume/resume.pcap").out in blocks("docs/tutorial.md", "text")
 
 
-DOCUMENTED: dict[str, Command] = {
-    "decode": decode.COMMAND,
-    "validate": validate.COMMAND,
-    "annotate": annotate.COMMAND,
-    **{f"tcpdump {command.name}": command for command in tcpdump.COMMAND.commands},
-}
-
-
-@pytest.mark.parametrize(("words", "command"), DOCUMENTED.items(), ids=DOCUMENTED)
-def test_every_option_is_in_the_reference(words: str, command: Command) -> None:
+@pytest.mark.parametrize(("words", "command"), CALLS.items(), ids=map(" ".join, CALLS))
+def test_every_option_is_in_the_reference(words: tuple[str, ...], command: Command) -> None:
     page = (ROOT / "docs/reference/cli.md").read_text()
-    (section,) = re.findall(rf"^## tiopt {words}\b.*?(?=^## )", page, re.DOTALL | re.MULTILINE)
+    (section,) = re.findall(rf"^## tiopt {' '.join(words)}\b.*?(?=^## )", page, re.DOTALL | re.MULTILINE)
     for option in command.options:
         assert any(f"`{flag}" in section for flag in option.flags), option.name
 

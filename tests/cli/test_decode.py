@@ -317,3 +317,87 @@ def test_tunnels_are_decoded(tmp_path: Path, name: str, tiopt: Run) -> None:
     assert len(lines) == (2 if "aggregate" in name else 1)
     for line in lines:
         assert "flow-d tifid 0a4530000000 tiseq 00123456789a tiack 000000000000" in line
+
+
+class TestCount:
+    @pytest.mark.parametrize(("form", "header"), [("text", 0), ("json", 0), ("csv", 1), ("table", 1)])
+    def test_so_many_lines_and_no_more(self, tiopt: Run, form: str, header: int) -> None:
+        whole = tiopt("decode", "-f", form, TRACE2, RESUME).out.splitlines()
+        status, out, err = tiopt("decode", "-f", form, "-c", 2, TRACE2)
+        assert (status, err) == (0, "")
+        assert len(out.splitlines()) == 2 + header
+        if form != "table":
+            assert out.splitlines() == whole[: 2 + header]
+            assert tiopt("decode", "-f", form, "-c", 5, TRACE2, RESUME).out.splitlines() == whole[: 5 + header]
+
+    def test_damage_after_them_is_not_met(self, tmp_path: Path, tiopt: Run) -> None:
+        path = tmp_path / "cut.pcap"
+        path.write_bytes(TRACE2.read_bytes()[:-5])
+        assert tiopt("decode", "-c", 2, path)[::2] == (0, "")
+        assert tiopt("decode", "-c", 3, path).status == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "Usage"),
+        (["--all"], "expected either FILE"),
+        (["-i", "lo", "x.pcap"], "or an interface with -i"),
+        (["--follow", "a", "b"], "--follow reads on in one file as it grows, not in 2"),
+        (["-i", "no such device"], "no interface 'no such device'; there are "),
+        (["-c", "0", "x"], "-c"),
+    ],
+)
+def test_calls_that_make_no_sense(words: list[str], complaint: str, tiopt: Run) -> None:
+    status, out, err = tiopt("decode", *words)
+    assert status == 2 or not words
+    assert complaint in out + err
+
+
+class TestFollow:
+    """A file is read on while somebody writes it."""
+
+    @staticmethod
+    def start(path: Path, *words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "tioption.cli", "decode", "--follow", *words, str(path)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+    @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+    def test_octet_by_octet(self, tmp_path: Path, by: signal.Signals) -> None:
+        octets = TRACE2.read_bytes()
+        third = octets.rindex(b"\x01\x01\x08\x0a")  # in the options of the third segment
+        path = tmp_path / "growing.pcap"
+        path.write_bytes(octets[:3])
+        process = self.start(path)
+        assert process.stdout is not None
+        with path.open("ab", buffering=0) as file:
+            file.write(octets[3:third])
+            assert "Flags [S]," in process.stdout.readline()
+            assert "Flags [S.]," in process.stdout.readline()
+            file.write(octets[third:])
+            assert "Flags [.]," in process.stdout.readline()
+        process.send_signal(by)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out, err) == (0, "", "")
+
+    def test_a_count_ends_it(self) -> None:
+        process = self.start(TRACE2, "-c", "3", "--format", "json")
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, out.count("\n"), err) == (0, 3, "")
+
+    def test_a_file_that_is_cut_is_an_error(self, tmp_path: Path) -> None:
+        path = tmp_path / "growing.pcap"
+        path.write_bytes(TRACE2.read_bytes())
+        process = self.start(path)
+        assert process.stdout is not None
+        for _ in range(3):
+            assert "flow-d" in process.stdout.readline()
+        os.truncate(path, 100)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 3
+        assert "the file to grow beyond" in err
+        assert "found that it was cut to 100" in err
+
+    def test_a_pipe_ends_as_ever(self) -> None:
+        done = tiopt_process("decode", "--follow", "-", stdin=TRACE2.read_bytes())
+        assert (done.status, done.out.count("\n"), done.err) == (0, 3, "")

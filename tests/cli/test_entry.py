@@ -14,19 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tioption
+from tests.cli.calls import CALLS, DECLARED
 from tests.conftest import ROOT, Outcome, tiopt_process
-from tioption.cli import _MODULES, _declared, app, decode, quick
+from tioption.cli import _MODULES, app, decode, quick
 from tioption.cli.declare import Argument, Command, Flag, Group, Option
 
 Run = Callable[..., Outcome]
-DECLARED = [_declared(name) for name in _MODULES]
-CALLS: dict[tuple[str, ...], Command] = {}
-for declared in DECLARED:
-    if isinstance(declared, Command):
-        CALLS[(declared.name,)] = declared
-    else:
-        CALLS |= {(declared.name, command.name): command for command in declared.commands}
-"""Every command by the words that call it."""
 
 
 def test_version(tiopt: Run) -> None:
@@ -203,7 +196,7 @@ class TestCompletion:
     @pytest.mark.parametrize(
         ("line", "expected"),
         [
-            ("tiopt ", {"decode", "validate", "explain", "rules", "build", "annotate", "tcpdump"}),
+            ("tiopt ", set(_MODULES)),
             ("tiopt d", {"decode"}),
             ("tiopt tcpdump ", {"patch", "build"}),
             ("tiopt decode --for", {"--format"}),

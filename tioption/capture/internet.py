@@ -11,9 +11,13 @@ from typing import Final
 from tioption.capture.dissection import Dissection, Layer
 
 TCP: Final = 6
-_UDP, _ESP, _AH, _NO_NEXT_HEADER = 17, 50, 51, 59
+UDP: Final = 17
+_ESP, _AH, _NO_NEXT_HEADER = 50, 51, 59
 _FRAGMENT: Final = 44
 _OPTION_HEADERS: Final = frozenset({0, 43, 60, 135, 139, 140})  # hop-by-hop, routing, destination, mobility, HIP, shim6
+
+IP_HEADERS: Final = _OPTION_HEADERS | {_FRAGMENT, _AH}
+"""Headers between IP and what it carries, by their protocol numbers."""
 
 PROTOCOLS: Final[dict[int, Layer]] = {}
 """Layers above IP by protocol number; TCP and the headers IP itself walks are not in it."""
@@ -121,5 +125,5 @@ UDP_PORTS: Final[dict[int, Layer]] = {}
 """Layers in UDP by port number."""
 
 PROTOCOLS[4] = ipv4
-PROTOCOLS[_UDP] = udp
+PROTOCOLS[UDP] = udp
 PROTOCOLS[41] = ipv6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 
 from tioption.capture import pcap, pcapng
@@ -23,9 +23,9 @@ class Capture:
     counts what could not be decoded so far. A context manager; raises CaptureError where the file cannot be opened.
     """
 
-    def __init__(self, name: str, on_read: Callable[[Source], None] | None = None) -> None:
-        """Open the file; `on_read` is called with its source before each read."""
-        self.source = Source(name, on_read)
+    def __init__(self, name: str, on_read: Callable[[Source], None] | None = None, *, follow: bool = False) -> None:
+        """Open the file; `on_read` is called with its source before each read, `follow` reads it on as it grows."""
+        self.source = Source(name, on_read, follow=follow)
         self.undecoded = UndecodedCounter()
 
     def __enter__(self) -> Capture:
@@ -54,13 +54,23 @@ class Capture:
         With `carriers`, only segments whose captured options can hold a flow option of these kinds, which saves most of
         the work. Raises CaptureError where the file is damaged, after everything before the damage.
         """
-        frame = Dissection(self.undecoded, carriers.markers() if carriers is not None else ())
-        for number, time_ns, link_type, data, length in self.records():
-            layer = LINK_LAYERS.get(link_type)
-            if layer is None:
-                self.undecoded.add(link_type_reason(link_type), number)
-                continue
-            frame.begin(number, time_ns, data)
-            layer(frame, 0, len(data), max(length, len(data)))
-            if frame.segments:
-                yield from frame.segments
+        return segments(self.records(), self.undecoded, carriers)
+
+
+def segments(
+    records: Iterable[Record], undecoded: UndecodedCounter, carriers: Kinds | None = None
+) -> Iterator[Segment | CutSegment]:
+    """The TCP segments of frames, from a file or as they pass; `carriers` as for `Capture.segments`.
+
+    What cannot be decoded is counted in `undecoded`.
+    """
+    frame = Dissection(undecoded, carriers.markers() if carriers is not None else ())
+    for number, time_ns, link_type, data, length in records:
+        layer = LINK_LAYERS.get(link_type)
+        if layer is None:
+            undecoded.add(link_type_reason(link_type), number)
+            continue
+        frame.begin(number, time_ns, data)
+        layer(frame, 0, len(data), max(length, len(data)))
+        if frame.segments:
+            yield from frame.segments

@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 from tioption.capture.compression import CHUNK, DamagedStreamError, compression_of, decompressed
 from tioption.errors import CaptureError
+
+_GROWTH = 0.1
+"""Seconds between two looks at whether a file has grown."""
 
 
 class Source:
@@ -23,12 +27,16 @@ class Source:
     pipe may have to wait for its writer, to flush what was made of the octets so far.
     """
 
-    def __init__(self, name: str, on_read: Callable[[Source], None] | None = None) -> None:
-        """Open the file; raises CaptureError where that is not possible."""
+    def __init__(self, name: str, on_read: Callable[[Source], None] | None = None, *, follow: bool = False) -> None:
+        """Open the file; raises CaptureError where that is not possible.
+
+        With `follow` the end of a file is not its end: it may still be growing, and is read on as it does.
+        """
         self.name = name
         self.consumed = 0
         self.size: int | None = None
         self._on_read = on_read
+        self._follow = follow
         self._owned = name != "-"
         if not self._owned and sys.stdin is None:
             raise CaptureError("a capture on standard input", "it closed", file=name, frame=None, offset=None)
@@ -54,14 +62,27 @@ class Source:
             self._owned = False
 
     def _read(self, size: int) -> bytes:
-        if self._on_read is not None:
-            self._on_read(self)
-        try:
-            octets = os.read(self._descriptor, size)
-        except OSError as error:
-            raise self._unreadable(error) from None
-        self.consumed += len(octets)
-        return octets
+        while True:
+            if self._on_read is not None:
+                self._on_read(self)
+            try:
+                octets = os.read(self._descriptor, size)
+            except OSError as error:
+                raise self._unreadable(error) from None
+            self.consumed += len(octets)
+            if octets or not self._follow or self.size is None:
+                return octets
+            self._wait_to_grow()
+
+    def _wait_to_grow(self) -> None:
+        """Return when a regular file has more octets than were read; raises CaptureError where it has fewer."""
+        read = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        while (size := os.fstat(self._descriptor).st_size) == read:
+            time.sleep(_GROWTH)
+        self.size = size
+        if size < read:
+            found = f"that it was cut to {size}"
+            raise CaptureError(f"the file to grow beyond {read} octets", found, file=self.name, frame=None, offset=None)
 
     def chunks(self) -> Iterator[bytes]:
         """The decompressed octets in pieces of about CHUNK at most, none of them empty.

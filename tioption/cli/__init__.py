@@ -17,7 +17,8 @@ from tioption.cli.declare import Command, Group, MachineError, UsageError
 from tioption.errors import TioptError
 
 _MODULES = {
-    name: f"tioption.cli.{name}" for name in ("decode", "validate", "explain", "rules", "build", "annotate", "tcpdump")
+    name: f"tioption.cli.{name}"
+    for name in ("decode", "validate", "follow", "explain", "rules", "build", "tcpdump", "annotate")
 }
 
 USAGE, UNREADABLE, LACKING = 2, 3, 4

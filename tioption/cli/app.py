@@ -64,7 +64,8 @@ def _choices(option: Option) -> type[Enum]:
 def _signature(command: Command) -> inspect.Signature:
     if command.argument is None:
         return inspect.Signature(list(map(_parameter, command.options)))
-    name, metavar, text, required = command.argument
+    name, metavar, text, required, instead = command.argument
+    required = required and not instead
     kind: Any = list[str] if required else list[str] | None
     argument = inspect.Parameter(
         name,

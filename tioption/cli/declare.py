@@ -19,12 +19,17 @@ class MachineError(Exception):
 
 
 class Argument(NamedTuple):
-    """The words of a command that are not options: a list, which may be empty where it is not `required`."""
+    """The words of a command that are not options: a list, which may be empty where it is not `required`.
+
+    `instead` names an option in whose presence nothing is required; the command itself then refuses a call without
+    either.
+    """
 
     name: str
     metavar: str
     help: str
     required: bool = True
+    instead: str = ""
 
 
 class Option(NamedTuple):

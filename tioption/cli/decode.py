@@ -1,43 +1,64 @@
-"""`tiopt decode`: one line per flow option of one or several captures."""
+"""`tiopt decode`: one line per flow option of captures, of a capture that is still growing, or of an interface."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO, TypeVar
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
 
 _FORMATS = ("text", "table", "json", "csv")
+_T = TypeVar("_T")
 
 
-def run(  # the names are those of the options
+class _Source(NamedTuple):
+    """A capture or an interface: its name, and what begins to read its segments."""
+
+    name: str
+    segments: Callable[[], Iterator[Any]]
+
+
+def run(  # noqa: PLR0913  the names are those of the options
     files: list[str],
+    *,
     format: str | None,  # noqa: A002
     style: str | None,
     all: bool,  # noqa: A002
+    interface: str | None,
+    follow: bool,
+    count: int | None,
     kind_d: int,
     kind_c: int,
     output: str | None,
 ) -> int:
-    """Decode the files and return the exit status."""
+    """Decode the files, or what passes the interface, and return the exit status."""
     kinds = chosen_kinds(kind_d, kind_c)
     if style is not None and format not in (None, "text"):
         raise UsageError(f"--style is for --format text, not for {format}")
+    if (interface is None) == (not files):
+        raise UsageError("expected either FILE…, where - is standard input, or an interface with -i")
+    if follow and len(files) > 1:
+        raise UsageError(f"--follow reads on in one file as it grows, not in {len(files)}")
+    endless = follow or interface is not None
     with _opened(output, files) as out:
         if format is None:
-            format = "table" if out.isatty() and style is None else "text"  # noqa: A001
-        decoder = _Decoder(out, kinds, every=all)
-        if format == "text":
-            decoder.text(files, paper=style == "paper")
-        elif format == "json":
-            decoder.json(files)
-        elif format == "csv":
-            decoder.csv(files)
+            format = "table" if out.isatty() and style is None and not endless else "text"  # noqa: A001
+        decoder = _Decoder(out, kinds, every=all, count=count, endless=endless)
+        paper = style == "paper"
+        if interface is not None:
+            decoder.listen(interface, format, paper=paper)
+        elif follow:
+            from tioption.cli.live import until_interrupted
+
+            with until_interrupted():
+                decoder.decode(files, format, paper=paper)
         else:
-            decoder.table(files)
+            decoder.decode(files, format, paper=paper)
         out.flush()
     sys.stderr.writelines(decoder.reader.remarks)
     return 3 if decoder.reader.failed else 0
@@ -66,47 +87,92 @@ def _opened(output: str | None, files: list[str]) -> Iterator[TextIO]:
 class _Decoder:
     """Takes captures one after the other and writes what they hold; a damaged one never keeps the others back."""
 
-    def __init__(self, out: TextIO, kinds: Any, *, every: bool) -> None:
+    def __init__(self, out: TextIO, kinds: Any, *, every: bool, count: int | None, endless: bool) -> None:
         from tioption.cli.reading import Reader
 
-        self.reader = Reader(out.flush, progress=sys.stderr.isatty() and not out.isatty())
+        self.reader = Reader(out.flush, progress=sys.stderr.isatty() and not out.isatty() and not endless)
         self._out = out
         self._kinds = kinds
         self._every = every
+        self._carriers = None if every else kinds
+        self._count = count
+        self._endless = endless
+        self._found = 0
 
-    def _segments(self, file: str) -> Iterator[Any]:
-        """The segments of one file that matter."""
-        return self.reader.segments(file, None if self._every else self._kinds)
+    def decode(self, files: list[str], form: str, *, paper: bool) -> None:
+        """Write what the files hold; the one that is to be followed is read on as it grows."""
+        segments, carriers, follow = self.reader.segments, self._carriers, self._endless
+        sources = [_Source(file, partial(segments, file, carriers, follow=follow)) for file in files]
+        self._write(sources, form, paper=paper)
 
-    def _rows(self, files: list[str]) -> Iterator[dict[str, Any]]:
+    def listen(self, name: str, form: str, *, paper: bool) -> None:
+        """Write what passes an interface until Ctrl-C, then keep what the kernel has counted for the remarks."""
+        from tioption.cli.live import listening, until_interrupted
+
+        with listening(name, every=self._every, on_wait=self._out.flush) as interface:
+            with until_interrupted():
+                source = _Source(name, partial(self.reader.live, interface, self._carriers))
+                self._write([source], form, paper=paper)
+            self._out.flush()
+            passed, dropped = interface.statistics()
+        self.reader.remarks.append(
+            f"tiopt: {name}: {_number(passed, 'frame')} let through by the filter, "
+            f"{_number(self._found, 'flow option')} found, {_number(dropped, 'frame')} dropped by the kernel\n"
+        )
+
+    def _write(self, sources: list[_Source], form: str, *, paper: bool) -> None:
+        if form == "text":
+            self._text(sources, paper=paper)
+        elif form == "json":
+            self._json(sources)
+        elif form == "csv":
+            self._csv(sources)
+        else:
+            self._table(sources)
+
+    def _counted(self, made: Generator[_T, None, None]) -> Iterator[_T]:
+        """As many as were asked for; what made them is closed before anything else happens."""
+        with closing(made):
+            yield from islice(made, self._count)
+
+    def _rows(self, sources: list[_Source]) -> Iterator[dict[str, Any]]:
+        return self._counted(self._all_rows(sources))
+
+    def _all_rows(self, sources: list[_Source]) -> Generator[dict[str, Any], None, None]:
         from tioption.render.rows import rows
 
-        for file in files:
-            for segment in self._segments(file):
-                yield from rows(file, segment, self._kinds, every=self._every)
+        for name, segments in sources:
+            for segment in segments():
+                for row in rows(name, segment, self._kinds, every=self._every):
+                    self._found += row["variant"] is not None
+                    yield row
 
-    def text(self, files: list[str], *, paper: bool) -> None:
-        """Tcpdump's lines or the paper's, one per segment."""
+    def _lines(self, sources: list[_Source], *, paper: bool) -> Generator[str, None, None]:
         from tioption.capture import Segment
         from tioption.render.lines import LinePrinter
 
-        write = self._out.write
-        for file in files:
+        for _, segments in sources:
             line = LinePrinter(paper=paper, kinds=self._kinds).line
-            for segment in self._segments(file):
+            for segment in segments():
                 options = segment.walk_options(self._kinds) if isinstance(segment, Segment) else []
-                if self._every or any(option.flow is not None for option in options):
-                    write(line(segment, options) + "\n")
+                flows = sum(option.flow is not None for option in options)
+                if self._every or flows:
+                    self._found += flows
+                    yield line(segment, options) + "\n"
 
-    def json(self, files: list[str]) -> None:
+    def _text(self, sources: list[_Source], *, paper: bool) -> None:
+        """Tcpdump's lines or the paper's, one per segment."""
+        self._out.writelines(self._counted(self._lines(sources, paper=paper)))
+
+    def _json(self, sources: list[_Source]) -> None:
         """JSON Lines."""
         from json import JSONEncoder
 
         encode = JSONEncoder().encode
-        for row in self._rows(files):
+        for row in self._rows(sources):
             self._out.write(encode(row) + "\n")
 
-    def csv(self, files: list[str]) -> None:
+    def _csv(self, sources: list[_Source]) -> None:
         """CSV with a header line."""
         import csv
 
@@ -114,38 +180,48 @@ class _Decoder:
 
         writer = csv.writer(self._out, lineterminator="\n")
         writer.writerow(KEYS)
-        writer.writerows(csv_values(row) for row in self._rows(files))
+        writer.writerows(csv_values(row) for row in self._rows(sources))
 
-    def table(self, files: list[str]) -> None:
+    def _table(self, sources: list[_Source]) -> None:
         """A table for people, coloured on a terminal."""
         from tioption.render.table import TableConsole, print_table
 
-        printed = print_table(self._rows(files), TableConsole(self._out), name_files=len(files) > 1)
-        if not printed and not self.reader.failed and not self._every and sys.stderr.isatty():
+        console = TableConsole(self._out)
+        printed = print_table(self._rows(sources), console, name_files=len(sources) > 1, waiting=self._endless)
+        if not printed and not self.reader.failed and not self._every and not self._endless and sys.stderr.isatty():
             self.reader.remarks.append("tiopt: no flow option found; --all prints every TCP segment\n")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count} {what}{'s' if count != 1 else ''}"
 
 
 COMMAND = Command(
     "decode",
-    "Print the flow options of captures, one line each.",
+    "Print the flow options of captures or interfaces, one line each.",
     "Print the flow options of captures, one line each, in capture order. Files may be pcap or pcapng, compressed with "
-    "gzip or zstd or not; - is standard input. A damaged file is read up to the damage (exit status 3).",
+    "gzip or zstd or not; - is standard input. A damaged file is read up to the damage (exit status 3). With -i they "
+    "are those that pass a network interface, until Ctrl-C.",
     (
         "tiopt decode capture.pcap",
         "tiopt decode --all --style paper handshake.pcapng",
         "tiopt decode --format json *.pcap.gz > options.jsonl",
-        "tcpdump -i eth0 -U -w - tcp | tiopt decode --format text -",
+        "sudo tiopt decode -i eth0",
+        "tiopt decode --follow growing.pcap",
     ),
-    Argument("files", "FILE", "Capture files, or - for standard input."),
+    Argument("files", "FILE", "Capture files, or - for standard input.", instead="interface"),
     (
         Option(
             "format",
             ("--format", "-f"),
-            "How to print: a table where the output is a terminal, else text. JSON is one object a line.",
+            "How to print: a table where the output is a terminal, else text; live, text. JSON is one object a line.",
             choices=_FORMATS,
         ),
         Option("style", ("--style",), "Whose lines text has: tcpdump's, or the paper's.", choices=("tcpdump", "paper")),
         Flag("all", ("--all", "-a"), "Print every TCP segment, not only those with a flow option."),
+        Option("interface", ("-i", "--interface"), "Decode what passes this network interface, or any.", "IFACE"),
+        Flag("follow", ("--follow",), "Do not stop at the end of the file, but read on as it grows."),
+        Option("count", ("-c", "--count"), "Stop after this many lines.", "N", None, int, least=1, most=999_999_999),
         *KIND_OPTIONS,
         Option("output", ("-o", "--output"), "Write to this file instead of standard output.", "OUT"),
     ),

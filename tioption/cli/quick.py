@@ -38,7 +38,7 @@ def parse(command: Command, words: list[str]) -> dict[str, Any] | None:
         values[option.name] = converted
     if command.argument is None:
         return None if arguments else values
-    if command.argument.required and not arguments:
+    if command.argument.required and not arguments and not values.get(command.argument.instead):
         return None
     values[command.argument.name] = arguments
     return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 
@@ -22,17 +23,25 @@ class Reader:
         self._flush = flush
         self._progress = Progress(visible=progress)
 
-    def segments(self, file: str, carriers: Any = None) -> Iterator[Any]:
+    def segments(self, file: str, carriers: Any = None, *, follow: bool = False) -> Iterator[Any]:
         """The segments of one file (see `Capture.segments`); damage is reported and ends only this file."""
         from tioption.capture import Capture
+
+        return self._segments(file, lambda: Capture(file, self._on_read, follow=follow), carriers)
+
+    def live(self, interface: Any, carriers: Any = None) -> Iterator[Any]:
+        """The segments that pass an interface (see `Interface.segments`); that it goes down is reported."""
+        return self._segments(interface.name, lambda: nullcontext(interface), carriers)
+
+    def _segments(self, name: str, opened: Callable[[], Any], carriers: Any) -> Iterator[Any]:
         from tioption.errors import CaptureError
 
         try:
-            with Capture(file, self._on_read) as capture:
+            with opened() as capture:
                 try:
                     yield from capture.segments(carriers)
                 finally:
-                    self.remarks += [f"tiopt: {file}: {undecoded}\n" for undecoded in capture.undecoded]
+                    self.remarks += [f"tiopt: {name}: {undecoded}\n" for undecoded in capture.undecoded]
         except CaptureError as error:
             self.failed = True
             self._progress.clear()

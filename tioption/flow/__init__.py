@@ -2,6 +2,7 @@
 
 from tioption.flow.connection import Connection, ConnectionTable, Peer
 from tioption.flow.direction import Direction
+from tioption.flow.stream import Gap, StreamAssembler
 from tioption.flow.tiflow import Anchors, FlowKey, Positions, TiFlow, Transport, anchors
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "ConnectionTable",
     "Direction",
     "FlowKey",
+    "Gap",
     "Peer",
     "Positions",
+    "StreamAssembler",
     "TiFlow",
     "Transport",
     "anchors",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tioption.render.report import summary
-from tioption.render.values import address_text
+from tioption.render.values import peer_text
 from tioption.rules import Severity
 from tioption.verdict.capture_point import CapturePoint, Sighting
 from tioption.verdict.comparison import Change, Comparison
@@ -53,7 +53,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
     seen = comparison.client or comparison.server
     assert seen is not None
     numbers = "/".join("-" if one is None else str(one.connection.index) for one in comparison[:2])
-    peers = " > ".join(_peer(one.address, one.port) for one in (seen.connection.client, seen.connection.server))
+    peers = " > ".join(peer_text(one.address, one.port) for one in (seen.connection.client, seen.connection.server))
     flow = f"  {comparison.flow[0].value} {comparison.flow[1]}" if comparison.flow is not None else ""
     yield f"{numbers}  {peers}  {_beliefs(comparison)}{flow}"
     for change in comparison.changes:
@@ -63,11 +63,6 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
             yield f"    {count} segment{'s' * (count != 1)} lost from {way}"
     if None not in comparison[:2] and not comparison.changes and not any(comparison.lost):
         yield "    nothing changed"
-
-
-def _peer(address: bytes, port: int) -> str:
-    text = address_text(address)
-    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
 
 
 def _beliefs(comparison: Comparison) -> str:

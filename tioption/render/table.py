@@ -72,11 +72,14 @@ def _style(column: str, row: dict[str, Any]) -> str:
     return "dim" if column == "time" else ""
 
 
-def _layout(sample: list[dict[str, Any]], clock: Clock, width: int) -> dict[str, int]:
-    """The columns to show and their widths: as many as fit into `width`, the least telling left out first."""
+def _layout(sample: list[dict[str, Any]], clock: Clock, width: int, *, known: bool) -> dict[str, int]:
+    """The columns to show and their widths: as many as fit into `width`, the least telling left out first.
+
+    Without findings in a sample that is `known` to stand for all rows there is no column for them.
+    """
     cells = [_cells(row, clock) for row in sample]
     widths = {column: max([len(column), *(len(cell[column]) for cell in cells)]) for column in _COLUMNS}
-    if not any(cell["findings"] for cell in cells):
+    if known and not any(cell["findings"] for cell in cells):
         del widths["findings"]
     for column in _DROPPED_FIRST:
         if sum(widths.values()) + 2 * (len(widths) - 1) <= width:
@@ -85,17 +88,18 @@ def _layout(sample: list[dict[str, Any]], clock: Clock, width: int) -> dict[str,
     return widths
 
 
-def print_table(rows: Iterable[dict[str, Any]], console: Console, *, name_files: bool) -> bool:
+def print_table(rows: Iterable[dict[str, Any]], console: Console, *, name_files: bool, waiting: bool = False) -> bool:
     """Print the rows (of `render.rows`) under a header, with `name_files` each file's name above its own.
 
-    Returns False where there are no rows and nothing was printed.
+    With `waiting` somebody waits for each row, and the first alone decides the widths. Returns False where there are
+    no rows and nothing was printed.
     """
     iterator = iter(rows)
-    sample = list(islice(iterator, _SAMPLE))
+    sample = list(islice(iterator, 1 if waiting else _SAMPLE))
     if not sample:
         return False
     clock = Clock()
-    widths = _layout(sample, clock, console.width)
+    widths = _layout(sample, clock, console.width, known=not waiting)
     header = "  ".join(_fit(column, column, width) for column, width in widths.items())
     console.print(Text(header.rstrip(), style="bold"), soft_wrap=True)
     file = None

@@ -60,6 +60,12 @@ def address_text(address: bytes) -> str:
     return inet_ntop(AF_INET6, address)
 
 
+def peer_text(address: bytes, port: int) -> str:
+    """An address and a port as URLs have them (RFC 3986 §3.2.2)."""
+    text = address_text(address)
+    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
+
+
 def service_text(port: int) -> str:
     """The port's service name where it is one everybody knows, its number elsewhere; no system file is asked."""
     return _SERVICES.get(port) or str(port)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tioption.capture.segment import FIN, RST, Segment
-from tioption.flow import Connection, FlowKey, Positions, TiFlow, Transport, anchors
+from tioption.flow import Anchors, Connection, FlowKey, Positions, TiFlow, Transport, anchors
 from tioption.handshake import Handshake
 from tioption.option import FlowOption, Variant
 from tioption.rules import Severity, severity_of
@@ -226,7 +226,7 @@ class FlowBook:
         answer = handshake.answer or handshake.confirmation
         if answer is None or not answer.tifid.is_complete:
             return
-        at = anchors(handshake.answer or answer, handshake.confirmation)
+        at = transport_anchors(handshake)
         place = self._places.setdefault(connection.index, Place())
         if place.resume is None or place.entry is None:
             entry = FlowEntry(TiFlow(FlowKey(answer.variant, answer.tifid)))
@@ -295,6 +295,15 @@ class FlowBook:
             resume.sent_on_old = direction.sent
             text = "new data on the old transport while the flow is being resumed: positions go stale"
             yield _finding("RES-09", segment, None, text)
+
+
+def transport_anchors(handshake: Handshake) -> Anchors:
+    """The anchors of a transport (MAP-03); where one of the last two segments was not captured the other tells them."""
+    answer, confirmation = handshake.answer, handshake.confirmation
+    if answer is None:
+        assert confirmation is not None, "one of the two has been seen"
+        answer = confirmation.replace(tiseq=confirmation.tiack, tiack=confirmation.tiseq)
+    return anchors(answer, confirmation)
 
 
 def _finding(
