@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import subprocess
 import sys
 import threading
 import zlib
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from struct import pack
 
 import pytest
@@ -24,7 +28,7 @@ from tests.capture.wraps import IP4
 from tests.conftest import ROOT, needs
 from tioption.build.capture_file import pcap
 from tioption.capture import Capture
-from tioption.capture.compression import CHUNK
+from tioption.capture.compression import CHUNK, DamagedStreamError, compression_of, decompressed
 
 
 def file(magic: int, order: str, *, kuznetzov: bool = False, frames: int = 2, network: int = 101) -> bytes:
@@ -112,7 +116,15 @@ def many(frames: int) -> bytes:
     )
 
 
-COMPRESSORS = {"gzip": lambda data: gzip.compress(data, mtime=0), "zstd": zstd.compress}
+def read_at_most(file: io.BytesIO, size: int, _: int) -> bytes:
+    """A read that returns less than it was asked for, as reads of pipes do."""
+    return file.read(size)
+
+
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda data: gzip.compress(data, mtime=0),
+    "zstd": zstd.compress,
+}
 
 
 @pytest.mark.parametrize("name", COMPRESSORS)
@@ -167,6 +179,41 @@ class TestCompressed:
         assert error.frame is not None
         assert error.frame > len(found)
 
+    @pytest.mark.parametrize("seed", range(20))
+    def test_damage_costs_nothing_of_what_a_decompressor_could_give_before_it(self, name: str, seed: int) -> None:
+        """The octets given one by one, of which zstd makes something at the end of each block only, are the measure."""
+        random = Random(seed)
+        octets = bytearray(COMPRESSORS[name](many(3000) + random.randbytes(300_000)))
+        at = random.randrange(20, len(octets))
+        octets[at : at + 9] = random.randbytes(9)
+        decompressor = zlib.decompressobj(31) if name == "gzip" else zstd.ZstdDecompressor()
+        measure = bytearray()
+        try:
+            for octet in octets:
+                measure += decompressor.decompress(bytes((octet,)))
+        except (zlib.error, zstd.ZstdError):
+            pass
+        given = bytearray()
+        file = io.BytesIO(octets)
+        compression = compression_of(bytes(octets))
+        assert compression is not None
+        try:
+            for piece in decompressed(file.read(100), file.read, compression):
+                given += piece
+        except DamagedStreamError:
+            pass
+        assert given == measure
+
+    def test_pieces_of_any_size_give_the_same(self, name: str) -> None:
+        plain = many(5000) + bytes(3 << 20)
+        octets = COMPRESSORS[name](plain) + COMPRESSORS[name](b"") + COMPRESSORS[name](plain)
+        compression = compression_of(octets)
+        assert compression is not None
+        for size in (1, 7, 1000, 1 << 20):
+            file = io.BytesIO(octets)
+            pieces = decompressed(file.read(4), partial(read_at_most, file, size), compression)
+            assert b"".join(pieces) == plain * 2
+
     def test_what_follows_the_last_member_is_ignored(self, tmp_path: Path, name: str) -> None:
         found, error = records(tmp_path / "x", COMPRESSORS[name](many(10)) + bytes(100))
         assert error is None
@@ -178,8 +225,10 @@ class TestCompressed:
         octets = COMPRESSORS[name](plain + bytes(256 << 20))
         assert len(octets) < 1 << 20
         (tmp_path / "x").write_bytes(octets)
-        with Capture(str(tmp_path / "x")) as capture:
-            assert max(len(chunk) for chunk in capture.source.chunks()) <= 2 * CHUNK
+        compression = compression_of(octets)
+        assert compression is not None
+        with (tmp_path / "x").open("rb") as file:
+            assert max(map(len, decompressed(file.read(100), file.read, compression))) <= 2 * CHUNK
 
 
 def test_empty_members_are_passed_over(tmp_path: Path) -> None:

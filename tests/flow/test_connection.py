@@ -177,7 +177,7 @@ def in_frame(frame: bytes, number: int, time_ns: int) -> Segment:
     from tioption.capture.ethernet import ethernet
     from tioption.capture.undecoded import UndecodedCounter
 
-    dissection = Dissection(UndecodedCounter(), ())
+    dissection = Dissection(UndecodedCounter())
     dissection.begin(number, time_ns, frame)
     ethernet(dissection, 0, len(frame), len(frame))
     (found,) = dissection.segments

@@ -1,7 +1,8 @@
 """gzip and zstd streams, decompressed piece by piece in bounded memory, with all there is before any damage.
 
-A decompressor that meets damage keeps what it made of the same call's input. Input is therefore given in small steps,
-and the checksums at the end of a file by themselves, so that damage costs little of what came before it.
+A decompressor that meets damage keeps what it made of the same call's input. So gzip's is copied before each call:
+where one fails, the copy goes over the same input octet by octet. zstd's cannot be copied, so its calls end where a
+block ends, and a block of at most 128 KiB is all that damage can take back.
 """
 
 from __future__ import annotations
@@ -12,12 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 CHUNK: Final = 1 << 20
-"""Octets handed on at a time, at most (pieces gathered may be up to a quarter larger)."""
+"""Octets handed on at a time, at most."""
 
 _READ: Final = 1 << 16
-_FIRST_STEP: Final = 64  # while the file may be small
-_STEP: Final = 1 << 10  # once the calls would cost time
-_TRAILER: Final = 8  # octets of checksums at the end of a stream: 8 in gzip, 4 in zstd
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -28,52 +26,129 @@ class DamagedStreamError(Exception):
     """A compressed stream that is damaged or ends too soon; args are what was expected and what was found."""
 
 
-class _Decompressor(Protocol):
-    """What zlib and zstd have in common once their differences are wrapped."""
+class _Member(Protocol):
+    """One member or frame of a stream; `rest` is what followed it in the input once it has `ended`."""
 
-    @property
-    def eof(self) -> bool: ...
+    ended: bool
+    rest: bytes
 
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+    def contents(self, octets: bytes) -> Iterator[bytes]:
+        """What the next octets of the stream give, in pieces; raises DamagedStreamError after all before the damage."""
 
 
-class _Gunzip:
-    """zlib keeps input it has no room for in an attribute of its own; this keeps it inside, as zstd does."""
+class _GzipMember:
+    """A member of a gzip stream (RFC 1952)."""
 
     def __init__(self) -> None:
+        self.ended = False
+        self.rest = b""
         self._zlib = zlib.decompressobj(wbits=31)
 
-    @property
-    def eof(self) -> bool:
-        return self._zlib.eof
+    def contents(self, octets: bytes) -> Iterator[bytes]:
+        piece = b""
+        while (octets or len(piece) == CHUNK) and not self.ended:  # a full piece may not have been all there is
+            before = self._zlib.copy()
+            try:
+                piece = self._zlib.decompress(octets, CHUNK)
+            except zlib.error as error:
+                yield from _before_damage(before, octets)
+                raise DamagedStreamError("gzip data", f"damage ({error})") from None
+            octets, self.ended = self._zlib.unconsumed_tail, self._zlib.eof
+            yield piece
+        self.rest = self._zlib.unused_data
 
-    @property
-    def unused_data(self) -> bytes:
-        return self._zlib.unused_data
 
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+def _before_damage(decompressor: zlib._Decompress, octets: bytes) -> Iterator[bytes]:
+    """What there is before the octet at which decompression fails: less than CHUNK."""
+    pieces = []
+    try:
+        for octet in octets:
+            pieces.append(decompressor.decompress(bytes((octet,))))  # noqa: PERF401  what came before is wanted
+    except zlib.error:
+        pass
+    yield b"".join(pieces)
 
 
-def _zstd() -> _Decompressor:
-    if sys.version_info >= (3, 14):
-        from compression.zstd import ZstdDecompressor  # noqa: PLC0415  only what is compressed pays for it
-    else:
-        from backports.zstd import ZstdDecompressor  # noqa: PLC0415
-    return ZstdDecompressor()
+class _ZstdMember:
+    """A frame of a zstd stream; of its headers is read what it takes to know where blocks end (RFC 8878 §3.1.1)."""
+
+    def __init__(self) -> None:
+        if sys.version_info >= (3, 14):
+            from compression.zstd import ZstdDecompressor  # noqa: PLC0415  only what is compressed pays for it
+        else:
+            from backports.zstd import ZstdDecompressor  # noqa: PLC0415
+        self.ended = False
+        self.rest = b""
+        self._zstd = ZstdDecompressor()
+        self._header = b""  # of the frame or of a block, as far as it has come
+        self._octets = 5  # of that header: magic number and descriptor come first
+        self._read_header = self._descriptor
+        self._body = 0  # octets that are still to come of the block
+
+    def contents(self, octets: bytes) -> Iterator[bytes]:
+        at = 0
+        for end in self._ends(octets):
+            try:
+                piece = self._zstd.decompress(octets[at:end], CHUNK)
+                while piece:
+                    yield piece
+                    piece = b"" if self._zstd.needs_input or self._zstd.eof else self._zstd.decompress(b"", CHUNK)
+            except Exception as error:  # ZstdError has no base but this
+                raise DamagedStreamError("zstd data", f"damage ({error})") from None
+            at = end
+            if self._zstd.eof:
+                self.ended, self.rest = True, self._zstd.unused_data + octets[at:]
+                return
+
+    def _ends(self, octets: bytes) -> Iterator[int]:
+        """Where in the octets blocks end, and where the octets do."""
+        at, last = 0, 0
+        while at < len(octets):
+            if self._body == 0:
+                piece = octets[at : at + self._octets - len(self._header)]
+                self._header += piece
+                at += len(piece)
+                if len(self._header) == self._octets:
+                    self._read_header()
+            else:
+                step = min(self._body, len(octets) - at)
+                self._body -= step
+                at += step
+            if self._body == 0 and self._header == b"":
+                yield at
+                last = at
+        if last < at:
+            yield at
+
+    def _descriptor(self) -> None:
+        if self._header[:4] != _ZSTD:
+            self._body = sys.maxsize  # a skippable frame has no blocks
+            return
+        flags = self._header[4]
+        single, dictionary, size = flags >> 5 & 1, flags & 3, flags >> 6
+        self._octets = 5 + (not single) + (0, 1, 2, 4)[dictionary] + (single, 2, 4, 8)[size]
+        self._read_header = self._next_block
+
+    def _next_block(self) -> None:
+        self._header, self._octets, self._read_header = b"", 3, self._block
+
+    def _block(self) -> None:
+        header = int.from_bytes(self._header, "little")
+        last, kind, size = header & 1, header >> 1 & 3, header >> 3
+        self._body = 1 if kind == 1 else size  # a block of one octet repeated has that octet only
+        self._next_block()
+        if last:  # what follows is a checksum or nothing, and the decompressor knows where it ends
+            self._octets = sys.maxsize
 
 
 class Compression(NamedTuple):
-    """A compressed format: its name and what makes a decompressor of it."""
+    """A compressed format: its name and what reads a member of it."""
 
     name: str
-    decompressor: Callable[[], _Decompressor]
+    member: Callable[[], _Member]
 
 
-_FORMATS: Final = (Compression("gzip", _Gunzip), Compression("zstd", _zstd))
+_FORMATS: Final = (Compression("gzip", _GzipMember), Compression("zstd", _ZstdMember))
 
 
 def compression_of(start: bytes) -> Compression | None:
@@ -89,82 +164,28 @@ def compression_of(start: bytes) -> Compression | None:
 def decompressed(start: bytes, read: Callable[[int], bytes], compression: Compression) -> Iterator[bytes]:
     """The contents of the stream that begins with `start` and goes on with what `read(octets)` returns until b"".
 
-    Several members or frames are one stream; what follows the last and is no further one is ignored, as gunzip does.
-    Raises DamagedStreamError after everything before the damage. What there is is handed on before each read.
+    Pieces have CHUNK octets at most; b"" comes before each read, which may have to wait. Several members or frames are
+    one stream; what follows the last and is no further one is ignored, as gunzip does. Raises DamagedStreamError after
+    everything before the damage.
     """
-    return _gathered(_members(_steps(start, read), compression))
-
-
-def _members(steps: Iterator[bytes], compression: Compression) -> Iterator[bytes]:
-    """The contents of one member after the other; b"" is passed on."""
-    decompressor: _Decompressor | None = None
-    between = b""  # what came since the last member ended, until it is enough to tell what it is
-    for step in steps:
-        if not step:
-            yield b""
-            continue
-        rest = between + step
-        while rest:
-            if decompressor is None:
-                between = rest
-                if len(rest) < 4:
-                    break
-                if compression_of(rest) != compression:
-                    return
-                decompressor, between = compression.decompressor(), b""
-            octets = _step(decompressor, rest, compression)
-            if octets:
-                yield octets
-            while len(octets) == CHUNK and not decompressor.eof:
-                octets = _step(decompressor, b"", compression)
-                yield octets
-            rest = b""
-            if decompressor.eof:
-                rest = decompressor.unused_data
-                decompressor = None
-    if decompressor is not None:
-        raise DamagedStreamError(f"the end of the {compression.name} stream", "the end of the file")
-
-
-def _step(decompressor: _Decompressor, octets: bytes, compression: Compression) -> bytes:
-    try:
-        return decompressor.decompress(octets, CHUNK)
-    except Exception as error:  # zlib.error and ZstdError have no common base but this
-        raise DamagedStreamError(f"{compression.name} data", f"damage ({error})") from None
-
-
-def _steps(held: bytes, read: Callable[[int], bytes]) -> Iterator[bytes]:
-    """The octets of the file in small steps, b"" before each read, and the last octets one by one."""
-    step = _FIRST_STEP
+    member: _Member | None = None
+    octets = start
     while True:
-        body, held = held[:-_TRAILER], held[-_TRAILER:]
-        for at in range(0, len(body), step):
-            yield body[at : at + step]
+        while octets:
+            if member is None:
+                if len(octets) < 4:
+                    break
+                if compression_of(octets) != compression:
+                    return
+                member = compression.member()
+            yield from filter(None, member.contents(octets))
+            octets = b""
+            if member.ended:
+                octets, member = member.rest, None
         yield b""
         more = read(_READ)
         if not more:
             break
-        held += more
-        step = _STEP
-    for octet in held:
-        yield bytes((octet,))
-
-
-def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Small pieces put together to larger ones; b"" and damage hand on what there is."""
-    waiting: list[bytes] = []
-    size = 0
-    try:
-        for piece in pieces:
-            waiting.append(piece)
-            size += len(piece)
-            if size >= CHUNK // 4 or (size and not piece):
-                yield b"".join(waiting)
-                waiting.clear()
-                size = 0
-    except DamagedStreamError:
-        if size:
-            yield b"".join(waiting)
-        raise
-    if size:
-        yield b"".join(waiting)
+        octets += more
+    if member is not None:
+        raise DamagedStreamError(f"the end of the {compression.name} stream", "the end of the file")

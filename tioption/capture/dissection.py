@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Final
 
 from tioption.capture.segment import CutSegment, Segment
+from tioption.capture.selection import Selector
 from tioption.capture.undecoded import UndecodedCounter
 
 MAX_ENCAPSULATIONS: Final = 16
@@ -23,17 +24,18 @@ _TCP: Final = Struct(">HHIIHH").unpack_from
 class Dissection:
     """One frame at a time: its octets, the segments found in it, and the count of what could not be decoded."""
 
-    __slots__ = ("_depth", "_markers", "data", "number", "segments", "time_ns", "undecoded")
+    __slots__ = ("_depth", "_selector", "cuts", "data", "number", "segments", "time_ns", "undecoded")
 
-    def __init__(self, undecoded: UndecodedCounter, markers: tuple[bytes, ...]) -> None:
-        """Count into `undecoded`; with `markers`, keep only segments whose options contain one of them."""
+    def __init__(self, undecoded: UndecodedCounter, selector: Selector | None = None) -> None:
+        """Count into `undecoded`; keep the segments that `selector` wants, by default all."""
         self.undecoded = undecoded
-        self._markers = markers
+        self._selector = selector if selector is not None and not selector.every else None
         self._depth = 0
         self.number = 0
         self.time_ns: int | None = None
         self.data = b""
         self.segments: list[Segment | CutSegment] = []
+        self.cuts: list[tuple[int, int]] = []  # where each CutSegment begins and its octets on the wire
 
     def begin(self, number: int, time_ns: int | None, data: bytes) -> None:
         """Take the next frame."""
@@ -42,6 +44,7 @@ class Dissection:
         self.data = data
         self._depth = 0
         self.segments = []
+        self.cuts = []
 
     def leave(self, reason: str) -> None:
         """Count the frame as not decoded, for a reason in words."""
@@ -68,15 +71,16 @@ class Dissection:
         if end - at < 20:
             if end - at < 4:
                 self.leave("TCP header cut before its ports")
-            elif not self._markers:
+            elif self._selector is None:
+                self.cuts.append((at, wire_end - at))
                 self.segments.append(CutSegment(self.number, self.time_ns, src, dst, data[at:end]))
             return
         sport, dport, seq, ack, offset_and_flags, window = _TCP(data, at)
         header_length = offset_and_flags >> 12 << 2
-        if self._markers:
-            area = data[at + 20 : min(end, at + header_length)]
-            if not any(marker in area for marker in self._markers):
-                return
+        flags = offset_and_flags & 0x1FF
+        selector = self._selector
+        if selector and not selector.wants(data, at, end, (sport, dport), (seq, ack), header_length, flags):
+            return
         self.segments.append(
             Segment(
                 self.number,
@@ -92,7 +96,7 @@ class Dissection:
                 seq,
                 ack,
                 header_length,
-                offset_and_flags & 0x1FF,
+                flags,
                 window,
             )
         )

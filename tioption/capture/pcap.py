@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Final
 
 from tioption.capture.cursor import Cursor
-from tioption.capture.record import Record, max_captured
+from tioption.capture.record import INTERFACE, Record, max_captured
 
 _FILE_HEADER_OCTETS: Final = 24
 _LINK_TYPE_MASK: Final = 0x03FFFFFF  # the upper bits say how long the frame check sequence is
@@ -27,40 +27,61 @@ MAGICS: Final = {
 }
 
 
-def records(cursor: Cursor, decoded: frozenset[int]) -> Iterator[Record]:
+class PcapFile:
     """The frames of the file at `cursor`, which stands before a magic number of MAGICS.
 
-    Frames of link types outside `decoded` are yielded without their octets. Raises CaptureError at the first record
-    that is not whole.
+    Frames of link types outside `decoded` are yielded without their octets. Raises CaptureError where the file header
+    is not whole.
     """
-    if not cursor.fill(_FILE_HEADER_OCTETS):
-        found = f"{len(cursor.buffer) - cursor.position}"
-        raise cursor.error(f"a file header of {_FILE_HEADER_OCTETS} octets", found, None)
-    order, unit, header_octets = MAGICS[int.from_bytes(cursor.buffer[cursor.position : cursor.position + 4], "big")]
-    (network,) = Struct(f"{order}I").unpack_from(cursor.buffer, cursor.position + 20)
-    cursor.position += _FILE_HEADER_OCTETS
-    link_type = network & _LINK_TYPE_MASK
-    limit = max_captured(link_type)
-    keep = link_type in decoded
-    unpack = Struct(f"{order}IIII").unpack_from
-    frame = 0
-    while cursor.fill(header_octets):
-        frame += 1
-        at = cursor.position
-        seconds, fraction, captured, length = unpack(cursor.buffer, at)
-        if captured > limit:
-            raise cursor.error(f"a frame of at most {limit} octets", str(captured), frame, cursor.offset + 8)
-        data = b""
-        if keep:
-            if not cursor.fill(header_octets + captured):
-                missing = len(cursor.buffer) - cursor.position - header_octets
-                raise cursor.error(f"{captured} octets of the frame", f"the end after {missing}", frame)
-            at = cursor.position
-            cursor.position = at + header_octets + captured
-            data = cursor.buffer[at + header_octets : cursor.position]
-        elif not cursor.skip(header_octets + captured):
-            raise cursor.error(f"{captured} octets of the frame", "the end of the file", frame)
-        yield Record(frame, seconds * 1_000_000_000 + fraction * unit, link_type, data, length)
-    left = len(cursor.buffer) - cursor.position
-    if left or cursor.damage is not None:
-        raise cursor.error(f"a record header of {header_octets} octets", f"the end after {left}", frame + 1)
+
+    def __init__(self, cursor: Cursor, decoded: frozenset[int]) -> None:
+        """Read the file header."""
+        if not cursor.fill(_FILE_HEADER_OCTETS):
+            raise cursor.error(f"a file header of {_FILE_HEADER_OCTETS} octets", f"{cursor.ahead}", None)
+        magic = int.from_bytes(cursor.octets(cursor.position, cursor.position + 4), "big")
+        self.order, self.unit, self.header_octets = MAGICS[magic]
+        (network,) = Struct(f"{self.order}I").unpack_from(cursor.buffer, cursor.position + 20)
+        cursor.position += _FILE_HEADER_OCTETS
+        self.cursor = cursor
+        self.frame = 0
+        self.at = 0
+        self.link_type = network & _LINK_TYPE_MASK
+        self.interfaces = INTERFACE.pack(self.link_type, 0, 1, 0)
+        self._decoded = decoded
+        self._captured = Struct(f"{self.order}I").unpack_from
+
+    def whole(self) -> bool:
+        """Whether the next record lies ahead to its end."""
+        cursor = self.cursor
+        ahead = cursor.end - cursor.position - self.header_octets
+        return ahead >= 0 and ahead >= self._captured(cursor.buffer, cursor.position + 8)[0]
+
+    def steps(self) -> Iterator[Record]:
+        """The frames from where the file stands, `frame` of which are behind; `at` is where one begins in the buffer.
+
+        Raises CaptureError at the first record that is not whole.
+        """
+        cursor, header_octets, unit, link_type = self.cursor, self.header_octets, self.unit, self.link_type
+        limit = max_captured(link_type)
+        keep = link_type in self._decoded
+        unpack = Struct(f"{self.order}IIII").unpack_from
+        while cursor.fill(header_octets):
+            self.frame += 1
+            seconds, fraction, captured, length = unpack(cursor.buffer, cursor.position)
+            if captured > limit:
+                expected = f"a frame of at most {limit} octets"
+                raise cursor.error(expected, str(captured), self.frame, cursor.offset + 8)
+            data = b""
+            if keep:
+                if not cursor.fill(header_octets + captured):
+                    missing = cursor.ahead - header_octets
+                    raise cursor.error(f"{captured} octets of the frame", f"the end after {missing}", self.frame)
+                self.at = cursor.position + header_octets
+                cursor.position = self.at + captured
+                data = cursor.octets(self.at, cursor.position)
+            elif not cursor.skip(header_octets + captured):
+                raise cursor.error(f"{captured} octets of the frame", "the end of the file", self.frame)
+            yield Record(self.frame, seconds * 1_000_000_000 + fraction * unit, link_type, data, length)
+        left = cursor.ahead
+        if left or cursor.damage is not None:
+            raise cursor.error(f"a record header of {header_octets} octets", f"the end after {left}", self.frame + 1)

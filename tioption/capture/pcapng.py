@@ -12,7 +12,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from tioption.capture.cursor import Cursor
-from tioption.capture.record import Record, max_captured
+from tioption.capture.record import INTERFACE, Record, max_captured
 
 SECTION_HEADER: Final = 0x0A0D0D0A
 _INTERFACE, _PACKET, _SIMPLE_PACKET, _ENHANCED_PACKET, _JOURNAL = 1, 2, 3, 6, 9
@@ -35,6 +35,13 @@ class _Interface(NamedTuple):
     def time_ns(self, high: int, low: int) -> int:
         return (high << 32 | low) * 1_000_000_000 // self.units_per_second + self.offset_seconds * 1_000_000_000
 
+    def packed(self) -> bytes:
+        """The interface as the C walker takes it, without units where its clock is not for 64 bits."""
+        offset_ns = self.offset_seconds * 1_000_000_000
+        usual = self.units_per_second < 1 << 64 and -(1 << 63) <= offset_ns < 1 << 63
+        clock = (self.units_per_second, offset_ns) if usual else (0, 0)
+        return INTERFACE.pack(self.link_type, 0, *clock)
+
 
 class _Section:
     """The byte order of a section and the interfaces it has described so far."""
@@ -42,6 +49,7 @@ class _Section:
     def __init__(self, order: str) -> None:
         self.order = order
         self.interfaces: list[_Interface] = []
+        self.packed = bytearray()
         self.word = Struct(f"{order}I").unpack_from
         self.block_header = Struct(f"{order}II").unpack_from
         self.interface_header = Struct(f"{order}HHI").unpack_from
@@ -50,50 +58,92 @@ class _Section:
         self.enhanced = Struct(f"{order}IIIII").unpack_from
         self.packet = Struct(f"{order}HHIIII").unpack_from
 
+    def add(self, interface: _Interface) -> None:
+        """Append the interface of the next number."""
+        if len(self.interfaces) == _MAX_INTERFACES:
+            raise _BadBlockError(f"at most {_MAX_INTERFACES} interfaces in a section", "one more", 0)
+        self.interfaces.append(interface)
+        self.packed += interface.packed()
+
 
 class _BadBlockError(Exception):
     """A block whose contents contradict themselves; args are expected, found and the octet in the body."""
 
 
-def records(cursor: Cursor, decoded: frozenset[int]) -> Iterator[Record]:
+class PcapngFile:
     """The frames of the file at `cursor`, which stands before a section header block.
 
-    Frames of link types outside `decoded` are yielded without their octets. Raises CaptureError at the first block that
-    is not whole.
+    Frames of link types outside `decoded` are yielded without their octets.
     """
-    section = _Section("<")  # replaced by the first block, which is a section header
-    frame = 0
-    while cursor.fill(8):
-        if cursor.buffer[cursor.position : cursor.position + 4] == b"\x0a\x0d\x0d\x0a":
-            section = _Section(_byte_order(cursor, frame + 1))
-        kind, total = section.block_header(cursor.buffer, cursor.position)
-        frame += kind in _NUMBERED
-        here = frame if kind in _NUMBERED else frame + 1
-        body = _body(cursor, section, total, here)
-        try:
-            if kind == _INTERFACE:
-                if len(section.interfaces) == _MAX_INTERFACES:
-                    raise _BadBlockError(f"at most {_MAX_INTERFACES} interfaces in a section", "one more", 0)
-                section.interfaces.append(_interface(section, body))
+
+    header_octets = 0  # of a pcap record; by it the C walker knows that this is no pcap file
+    unit = 0
+
+    def __init__(self, cursor: Cursor, decoded: frozenset[int]) -> None:
+        """Read nothing yet: a section header block comes first."""
+        self.cursor = cursor
+        self.frame = 0
+        self.at = 0
+        self._decoded = decoded
+        self._section = _Section("<")  # replaced by the first block
+
+    @property
+    def order(self) -> str:
+        """The byte order of the section, as struct names it."""
+        return self._section.order
+
+    @property
+    def interfaces(self) -> bytes | bytearray:
+        """The section's interfaces so far, as the C walker takes them."""
+        return self._section.packed
+
+    def whole(self) -> bool:
+        """Whether the next block lies ahead to its end; a section header, whose byte order is not known yet, never."""
+        cursor, ahead = self.cursor, self.cursor.ahead
+        if ahead < 8:
+            return False
+        kind, total = self._section.block_header(cursor.buffer, cursor.position)
+        return bool(kind != SECTION_HEADER and ahead >= total)
+
+    def steps(self) -> Iterator[Record | None]:
+        """The blocks from where the file stands: the frame of one, None for a block that has none.
+
+        `frame` is the number of the last frame, `at` where it begins in the buffer. Raises CaptureError at the first
+        block that is not whole.
+        """
+        cursor = self.cursor
+        while cursor.fill(8):
+            if cursor.octets(cursor.position, cursor.position + 4) == b"\x0a\x0d\x0d\x0a":
+                self._section = _Section(_byte_order(cursor, self.frame + 1))
+            section = self._section
+            kind, total = section.block_header(cursor.buffer, cursor.position)
+            self.frame += kind in _NUMBERED
+            here = self.frame if kind in _NUMBERED else self.frame + 1
+            body = _body(cursor, section, total, here)
+            try:
+                if kind == _INTERFACE:
+                    section.add(_interface(section, body))
+                packet = _packet(section, kind, body)
+            except _BadBlockError as error:
+                expected, found, at = error.args
+                raise cursor.error(expected, found, here, cursor.offset - total + 8 + at) from None
+            if packet is None:
+                yield None
                 continue
-            packet = _packet(section, kind, body)
-        except _BadBlockError as error:
-            expected, found, at = error.args
-            raise cursor.error(expected, found, here, cursor.offset - total + 8 + at) from None
-        if packet is not None:
-            interface, time_ns, captured, length = packet
-            data = captured if interface.link_type in decoded else b""
-            yield Record(frame, time_ns, interface.link_type, data, length)
-    left = len(cursor.buffer) - cursor.position
-    if left or cursor.damage is not None:
-        raise cursor.error("a block header of 8 octets", f"the end after {left}", frame + 1)
+            interface, time_ns, start, captured, length = packet
+            self.at = cursor.position - total + 8 + start
+            data = body[start : start + captured] if interface.link_type in self._decoded else b""
+            yield Record(self.frame, time_ns, interface.link_type, data, length)
+        left = cursor.ahead
+        if left or cursor.damage is not None:
+            raise cursor.error("a block header of 8 octets", f"the end after {left}", self.frame + 1)
 
 
 def _byte_order(cursor: Cursor, frame: int) -> str:
     """The byte order that a section header block declares for its section."""
     if not cursor.fill(12):
         raise cursor.error("a byte-order magic", "the end of the file", frame, cursor.offset + 8)
-    magic = cursor.buffer[cursor.position + 8 : cursor.position + 12]
+    magic = cursor.octets(cursor.position + 8, cursor.position + 12)
     if magic not in _BYTE_ORDERS:
         raise cursor.error("byte-order magic 1a2b3c4d in either order", magic.hex(), frame, cursor.offset + 8)
     return _BYTE_ORDERS[magic]
@@ -105,7 +155,7 @@ def _body(cursor: Cursor, section: _Section, total: int, frame: int) -> bytes:
         expected = f"a block length of 12 to {_MAX_BLOCK}, a multiple of 4"
         raise cursor.error(expected, str(total), frame, cursor.offset + 4)
     if not cursor.fill(total):
-        left = len(cursor.buffer) - cursor.position
+        left = cursor.ahead
         raise cursor.error(f"a block of {total} octets", f"the end after {left}", frame)
     start = cursor.position
     (trailing,) = section.word(cursor.buffer, start + total - 4)
@@ -113,7 +163,7 @@ def _body(cursor: Cursor, section: _Section, total: int, frame: int) -> bytes:
         expected = f"the block length {total} again at the block's end"
         raise cursor.error(expected, str(trailing), frame, cursor.offset + total - 4)
     cursor.position = start + total
-    return cursor.buffer[start + 8 : start + total - 4]
+    return cursor.octets(start + 8, start + total - 4)
 
 
 def _interface(section: _Section, body: bytes) -> _Interface:
@@ -145,8 +195,8 @@ def _options(section: _Section, body: bytes, at: int) -> Iterator[tuple[int, byt
         at += 4 + -(-length // 4) * 4
 
 
-def _packet(section: _Section, kind: int, body: bytes) -> tuple[_Interface, int | None, bytes, int] | None:
-    """Interface, time, captured octets and length on the wire of a packet block; None for any other block."""
+def _packet(section: _Section, kind: int, body: bytes) -> tuple[_Interface, int | None, int, int, int] | None:
+    """Interface, time, where in the body the frame is, its octets there and on the wire; None for any other block."""
     time_ns: int | None = None
     if kind == _ENHANCED_PACKET:
         _need(body, 20, "an enhanced packet block")
@@ -173,7 +223,7 @@ def _packet(section: _Section, kind: int, body: bytes) -> tuple[_Interface, int 
         raise _BadBlockError(f"a frame of at most {max_captured(interface.link_type)} octets", str(captured), 0)
     if start + captured > len(body):
         raise _BadBlockError(f"{captured} octets of the frame", f"the block's end after {len(body) - start}", start)
-    return interface, time_ns, body[start : start + captured], length
+    return interface, time_ns, start, captured, length
 
 
 def _need(body: bytes, octets: int, what: str) -> None:

@@ -1,19 +1,34 @@
-"""A capture file as a stream of TCP segments."""
+"""A capture file as a stream of TCP segments, one by one or in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from tioption.capture import pcap, pcapng
+from tioption.capture.batch import ROOM, Batch
 from tioption.capture.cursor import Cursor
 from tioption.capture.dissection import Dissection
 from tioption.capture.link import DECODED_LINK_TYPES, LINK_LAYERS, link_type_reason
+from tioption.capture.pcap import MAGICS, PcapFile
+from tioption.capture.pcapng import SECTION_HEADER, PcapngFile
 from tioption.capture.record import Record
 from tioption.capture.segment import CutSegment, Segment
+from tioption.capture.selection import EVERY, Select, Selector
 from tioption.capture.source import Source
 from tioption.capture.undecoded import UndecodedCounter
-from tioption.option import Kinds
+from tioption.errors import CaptureError
+from tioption.option import DEFAULT_KINDS, Kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_walk: Callable[..., tuple[int, int, int]] | None = None
+if not os.environ.get("TIOPT_PURE"):
+    with suppress(ImportError):  # installed without a compiler: the same in Python, slower
+        from tioption.capture._walk import walk as _walk
 
 
 class Capture:
@@ -34,19 +49,22 @@ class Capture:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.source.close()
 
-    def records(self) -> Iterator[Record]:
-        """The frames in file order; raises CaptureError where the file is damaged or no capture at all."""
+    def _file(self) -> PcapFile | PcapngFile:
         cursor = Cursor(self.source)
         whole = cursor.fill(4)
-        start = cursor.buffer[:4]
+        start = cursor.octets(0, min(4, cursor.end))
         magic = int.from_bytes(start, "big")
-        if whole and magic in pcap.MAGICS:
-            return pcap.records(cursor, DECODED_LINK_TYPES)
-        if whole and magic == pcapng.SECTION_HEADER:
-            return pcapng.records(cursor, DECODED_LINK_TYPES)
+        if whole and magic in MAGICS:
+            return PcapFile(cursor, DECODED_LINK_TYPES)
+        if whole and magic == SECTION_HEADER:
+            return PcapngFile(cursor, DECODED_LINK_TYPES)
         shown = f"text that begins {start.decode()!r}" if start.isascii() and start.decode().isprintable() else ""
         found = (shown or f"the octets {start.hex(' ')}") if start else "an empty file"
         raise cursor.error("a pcap or pcapng file", found, None, 0)
+
+    def records(self) -> Iterator[Record]:
+        """The frames in file order; raises CaptureError where the file is damaged or no capture at all."""
+        return (record for record in self._file().steps() if record is not None)
 
     def segments(self, carriers: Kinds | None = None) -> Iterator[Segment | CutSegment]:
         """Every TCP segment in capture order, one per frame but for aggregates.
@@ -54,7 +72,64 @@ class Capture:
         With `carriers`, only segments whose captured options can hold a flow option of these kinds, which saves most of
         the work. Raises CaptureError where the file is damaged, after everything before the damage.
         """
-        return segments(self.records(), self.undecoded, carriers)
+        select = EVERY if carriers is None else Select(carriers)
+        if _walk is not None:
+            for batch in self.batches(select):
+                yield from batch.segments()
+            return
+        yield from segments(self.records(), self.undecoded, carriers)
+
+    def batches(self, select: Select = EVERY) -> Iterator[Batch]:
+        """The wanted segments in capture order, in batches that are not empty; each holds until the next is asked for.
+
+        A batch is handed on before a read that may have to wait. Raises CaptureError where the file is damaged, after
+        everything before the damage.
+        """
+        file = self._file()
+        cursor, steps = file.cursor, file.steps()
+        selector, batch = Selector(select), Batch()
+        frame = Dissection(self.undecoded, selector)
+        kinds = select.carriers or DEFAULT_KINDS
+        while True:
+            batch.data = cursor.buffer
+            if _walk is not None:
+                cursor.position, file.frame, batch.count = _walk(
+                    cursor.buffer,
+                    cursor.position,
+                    cursor.end,
+                    file.frame,
+                    file.order == ">",
+                    file.header_octets,
+                    file.unit,
+                    file.interfaces,
+                    select.wanted,
+                    *kinds,
+                    selector.acks,
+                    batch.records,
+                    batch.count,
+                )
+            # The octets of a batch must lie where they are until it is done with.
+            if batch.count and (batch.count == ROOM or not file.whole()):
+                yield batch
+                batch.clear()
+                continue
+            try:
+                record = next(steps)
+            except StopIteration:
+                return
+            except CaptureError:
+                if batch.count:
+                    yield batch
+                raise
+            if record is None:
+                continue
+            found = _dissected(record, frame)
+            cuts = iter(frame.cuts)
+            for segment in found:
+                if batch.count == ROOM:
+                    yield batch
+                    batch.clear()
+                batch.add(segment, file.at, len(record.data), next(cuts) if isinstance(segment, CutSegment) else (0, 0))
 
 
 def segments(
@@ -64,13 +139,18 @@ def segments(
 
     What cannot be decoded is counted in `undecoded`.
     """
-    frame = Dissection(undecoded, carriers.markers() if carriers is not None else ())
-    for number, time_ns, link_type, data, length in records:
-        layer = LINK_LAYERS.get(link_type)
-        if layer is None:
-            undecoded.add(link_type_reason(link_type), number)
-            continue
-        frame.begin(number, time_ns, data)
+    frame = Dissection(undecoded, Selector(EVERY if carriers is None else Select(carriers)))
+    for record in records:
+        yield from _dissected(record, frame)
+
+
+def _dissected(record: Record, frame: Dissection) -> list[Segment | CutSegment]:
+    """The wanted segments of one frame; what cannot be decoded is counted."""
+    number, time_ns, link_type, data, length = record
+    layer = LINK_LAYERS.get(link_type)
+    frame.begin(number, time_ns, data)
+    if layer is None:
+        frame.leave(link_type_reason(link_type))
+    else:
         layer(frame, 0, len(data), max(length, len(data)))
-        if frame.segments:
-            yield from frame.segments
+    return frame.segments

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Final, NamedTuple
 
 MAX_CAPTURED: Final = 262144
 """Most octets of one frame a capture may hold, as libpcap and Wireshark have it; more is damage."""
+
+INTERFACE: Final = Struct("=IIQq")
+"""An interface as the C walker takes it (`struct interface` in `_walk_core.h`)."""
 
 _MAX_CAPTURED_BY_LINK_TYPE: Final = {189: 1 << 27, 220: 1 << 27, 231: 1 << 27, 249: 1 << 27, 279: 1 << 23}
 

@@ -1,6 +1,6 @@
 """Octets of a capture, from a path or standard input, decompressed where their first octets say so.
 
-Everything is read forward in chunks, so a file may be larger than memory and standard input may be a pipe that is still
+Everything is read forward in pieces, so a file may be larger than memory and standard input may be a pipe that is still
 being written.
 """
 
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from tioption.capture.compression import CHUNK, DamagedStreamError, compression_of, decompressed
+from tioption.capture.compression import DamagedStreamError, compression_of, decompressed
 from tioption.errors import CaptureError
 
 _GROWTH = 0.1
@@ -38,6 +38,10 @@ class Source:
         self._on_read = on_read
         self._follow = follow
         self._owned = name != "-"
+        self._started = False
+        self._pieces: Iterator[bytes] | None = None  # of a compressed file
+        self._piece = memoryview(b"")  # what is left of the last one
+        self._damage: CaptureError | None = None
         if not self._owned and sys.stdin is None:
             raise CaptureError("a capture on standard input", "it closed", file=name, frame=None, offset=None)
         try:
@@ -61,15 +65,16 @@ class Source:
             os.close(self._descriptor)
             self._owned = False
 
-    def _read(self, size: int) -> bytes:
+    def _read_into(self, room: memoryview) -> int:
+        """Read from the file itself."""
         while True:
             if self._on_read is not None:
                 self._on_read(self)
             try:
-                octets = os.read(self._descriptor, size)
+                octets = os.readv(self._descriptor, [room])
             except OSError as error:
                 raise self._unreadable(error) from None
-            self.consumed += len(octets)
+            self.consumed += octets
             if octets or not self._follow or self.size is None:
                 return octets
             self._wait_to_grow()
@@ -84,22 +89,53 @@ class Source:
             found = f"that it was cut to {size}"
             raise CaptureError(f"the file to grow beyond {read} octets", found, file=self.name, frame=None, offset=None)
 
-    def chunks(self) -> Iterator[bytes]:
-        """The decompressed octets in pieces of about CHUNK at most, none of them empty.
+    def _read(self, size: int) -> bytes:
+        room = bytearray(size)
+        return bytes(memoryview(room)[: self._read_into(memoryview(room))])
 
-        Raises CaptureError, with neither frame nor offset, where a compressed stream is damaged; everything before the
-        damage has then been yielded.
+    def read_into(self, room: memoryview) -> int:
+        """Put the next decompressed octets into `room`, which has place for 4 or more; how many, 0 at the end.
+
+        What has arrived is handed on; only where that is nothing does it wait. Raises CaptureError, with neither frame
+        nor offset, where a compressed stream is damaged; everything before the damage has then been handed on.
         """
-        start = self._read(CHUNK)
-        while 0 < len(start) < 4 and (more := self._read(CHUNK)):
-            start += more
-        compression = compression_of(start)
-        if compression is not None:
+        if not self._started:
+            self._started = True
+            return self._start(room)
+        if self._pieces is None:
+            return self._read_into(room)
+        at = 0
+        while at < len(room) and (self._piece or self._next_piece(self._pieces, wait=at == 0)):
+            octets = min(len(room) - at, len(self._piece))
+            room[at : at + octets] = self._piece[:octets]
+            self._piece = self._piece[octets:]
+            at += octets
+        if at == 0 and self._damage is not None:
+            raise self._damage
+        return at
+
+    def _next_piece(self, pieces: Iterator[bytes], *, wait: bool) -> bool:
+        """Take the next piece; False where there is none, or none without a read and nobody wants to wait for that."""
+        piece: bytes | None = b""
+        while piece == b"":
             try:
-                yield from decompressed(start, self._read, compression)
+                piece = next(pieces, None)
             except DamagedStreamError as error:
-                raise CaptureError(*error.args, file=self.name, frame=None, offset=None) from None
-            return
-        while start:
-            yield start
-            start = self._read(CHUNK)
+                self._damage = CaptureError(*error.args, file=self.name, frame=None, offset=None)
+                return False
+            if not wait:
+                break
+        self._piece = memoryview(piece or b"")
+        return bool(piece)
+
+    def _start(self, room: memoryview) -> int:
+        """The first octets, which say whether the file is compressed."""
+        octets = self._read_into(room)
+        while 0 < octets < 4 and (more := self._read_into(room[octets:])):
+            octets += more
+        start = bytes(room[:octets])
+        compression = compression_of(start)
+        if compression is None:
+            return octets
+        self._pieces = decompressed(start, self._read, compression)
+        return self.read_into(room)

@@ -82,7 +82,7 @@ def render(target: Target, cases: Iterable[Case] = (), *, captures: bool = True)
 def expected(target: Target, case: Case) -> str:
     """What tcpdump's test of a case must print: a numbered line a segment, times in UTC."""
     printer = LinePrinter()
-    frame = Dissection(UndecodedCounter(), ())
+    frame = Dissection(UndecodedCounter())
     lines = []
     for number, (time_ns, octets) in enumerate(case.frames, 1):
         frame.begin(number, time_ns, octets)

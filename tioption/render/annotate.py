@@ -132,7 +132,7 @@ class Annotator:
         expected = self._identifiers(self._held[0])
         octets = bytes(self._dump)
         for link in _DUMPED_LINKS:
-            frame = Dissection(UndecodedCounter(), ())
+            frame = Dissection(UndecodedCounter())
             frame.begin(1, None, octets)
             LINK_LAYERS[link](frame, 0, len(octets), max(len(octets), 1 << 16))
             for segment in frame.segments:
