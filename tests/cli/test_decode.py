@@ -401,3 +401,16 @@ class TestFollow:
     def test_a_pipe_ends_as_ever(self) -> None:
         done = tiopt_process("decode", "--follow", "-", stdin=TRACE2.read_bytes())
         assert (done.status, done.out.count("\n"), done.err) == (0, 3, "")
+
+
+@pytest.mark.parametrize("words", [["-f", "text"], ["-a"], ["-f", "json"], ["-a", "-f", "csv"], ["--style", "paper"]])
+def test_without_c_everything_is_the_same(tmp_path: Path, words: list[str]) -> None:
+    tunnel, damaged = tmp_path / "tunnel.pcap", tmp_path / "damaged.pcap.gz"
+    tunnel.write_bytes(pcap([(0, ethernet(0x0800, IP4)), (1, WRAPS["vxlan"].frame), (2, b"short")], 1))
+    damaged.write_bytes(gzip.compress(RESUME.read_bytes())[:-300])
+    files = [TRACE2, tunnel, damaged, RESUME, tmp_path / "nothing"]
+    ours = tiopt_process("decode", *words, *files)
+    assert ours == tiopt_process("decode", *words, *files, env={"TIOPT_PURE": "1"})
+    assert ours.status == 3
+    assert len(ours.out.splitlines()) > 10
+    assert len(ours.err.splitlines()) == 3

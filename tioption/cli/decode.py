@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple, TextIO, TypeVar
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
@@ -70,6 +69,8 @@ def _opened(output: str | None, files: list[str]) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
+    from pathlib import Path
+
     path = Path(output)
     if path.exists() and any(file != "-" and Path(file).exists() and path.samefile(file) for file in files):
         raise UsageError(f"-o {output} would overwrite its own input")
@@ -101,6 +102,9 @@ class _Decoder:
 
     def decode(self, files: list[str], form: str, *, paper: bool) -> None:
         """Write what the files hold; the one that is to be followed is read on as it grows."""
+        if form == "text":
+            self._text_of_files(files, paper=paper)
+            return
         segments, carriers, follow = self.reader.segments, self._carriers, self._endless
         sources = [_Source(file, partial(segments, file, carriers, follow=follow)) for file in files]
         self._write(sources, form, paper=paper)
@@ -148,6 +152,7 @@ class _Decoder:
                     yield row
 
     def _lines(self, sources: list[_Source], *, paper: bool) -> Generator[str, None, None]:
+        """Lines of segments that come one by one."""
         from tioption.capture import Segment
         from tioption.render.lines import LinePrinter
 
@@ -159,6 +164,31 @@ class _Decoder:
                 if self._every or flows:
                     self._found += flows
                     yield line(segment, options) + "\n"
+
+    def _text_of_files(self, files: list[str], *, paper: bool) -> None:
+        """Tcpdump's lines or the paper's, one per segment, batch by batch."""
+        left = self._count
+        with closing(self._pieces(files, paper=paper)) as pieces:
+            if left is None:
+                self._out.writelines(pieces)
+                return
+            for piece in pieces:
+                lines = piece.splitlines(keepends=True)[:left]
+                self._out.writelines(lines)
+                left -= len(lines)
+                if left == 0:
+                    return
+
+    def _pieces(self, files: list[str], *, paper: bool) -> Generator[str, None, None]:
+        """Some lines at a time."""
+        from tioption.capture import Select
+        from tioption.render.batches import BatchPrinter
+
+        select = Select(carriers=self._carriers)
+        for file in files:
+            printer = BatchPrinter(paper=paper, kinds=self._kinds, every=self._every)
+            for batch in self.reader.batches(file, select, follow=self._endless):
+                yield from printer.text(batch)
 
     def _text(self, sources: list[_Source], *, paper: bool) -> None:
         """Tcpdump's lines or the paper's, one per segment."""

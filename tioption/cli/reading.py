@@ -25,21 +25,28 @@ class Reader:
 
     def segments(self, file: str, carriers: Any = None, *, follow: bool = False) -> Iterator[Any]:
         """The segments of one file (see `Capture.segments`); damage is reported and ends only this file."""
-        from tioption.capture import Capture
+        return self._read(file, self._opened(file, follow=follow), lambda capture: capture.segments(carriers))
 
-        return self._segments(file, lambda: Capture(file, self._on_read, follow=follow), carriers)
+    def batches(self, file: str, select: Any, *, follow: bool = False) -> Iterator[Any]:
+        """The same in batches (see `Capture.batches`)."""
+        return self._read(file, self._opened(file, follow=follow), lambda capture: capture.batches(select))
 
     def live(self, interface: Any, carriers: Any = None) -> Iterator[Any]:
         """The segments that pass an interface (see `Interface.segments`); that it goes down is reported."""
-        return self._segments(interface.name, lambda: nullcontext(interface), carriers)
+        return self._read(interface.name, lambda: nullcontext(interface), lambda capture: capture.segments(carriers))
 
-    def _segments(self, name: str, opened: Callable[[], Any], carriers: Any) -> Iterator[Any]:
+    def _opened(self, file: str, *, follow: bool) -> Callable[[], Any]:
+        from tioption.capture import Capture
+
+        return lambda: Capture(file, self._on_read, follow=follow)
+
+    def _read(self, name: str, opened: Callable[[], Any], read: Callable[[Any], Iterator[Any]]) -> Iterator[Any]:
         from tioption.errors import CaptureError
 
         try:
             with opened() as capture:
                 try:
-                    yield from capture.segments(carriers)
+                    yield from read(capture)
                 finally:
                     self.remarks += [f"tiopt: {name}: {undecoded}\n" for undecoded in capture.undecoded]
         except CaptureError as error:

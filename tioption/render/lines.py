@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from tioption.capture.segment import ACK, FIN, RST, SYN, URG, CutSegment, Segment
 from tioption.option import DEFAULT_KINDS, Kinds, TcpOption
@@ -24,6 +24,13 @@ PAPER: Final = _Style(",", "", "len", "tificid")
 
 _CONNECTIONS: Final = 1 << 15
 _MASK: Final = 0xFFFFFFFF
+
+
+class _Numbers(Protocol):
+    """First sequence numbers by connection."""
+
+    def bases(self, segment: Segment) -> tuple[int, int, int]:
+        """What to subtract from sequence number, acknowledgment number and SACK edges."""
 
 
 class _RelativeNumbers:
@@ -62,13 +69,13 @@ class _RelativeNumbers:
 class LinePrinter:
     """Prints the segments of one capture in order; sequence numbers become relative as they do in tcpdump."""
 
-    def __init__(self, *, paper: bool = False, kinds: Kinds = DEFAULT_KINDS) -> None:
-        """Choose tcpdump's style or the paper's."""
+    def __init__(self, *, paper: bool = False, kinds: Kinds = DEFAULT_KINDS, numbers: _Numbers | None = None) -> None:
+        """Choose tcpdump's style or the paper's; `numbers` is where others print segments of the same capture, too."""
         self._style = PAPER if paper else TCPDUMP
         self._paper = paper
         self._kinds = kinds
         self._clock = Clock()
-        self._numbers = _RelativeNumbers()
+        self._numbers = numbers or _RelativeNumbers()
 
     def line(self, segment: Segment | CutSegment, options: Iterable[TcpOption] | None = None) -> str:
         """The line of `segment`, without a line end; `options` are those of its walk where the caller has made it."""
