@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
@@ -18,38 +20,98 @@ def run(
     kind_c: int,
 ) -> int:
     """Validate the files and return the exit status."""
-    from tioption.render.report import junit, report_lines, report_rows, summary, summary_line
-    from tioption.verdict.validator import Validator
+    from tioption.render.report import summary, summary_line
 
     kinds = chosen_kinds(kind_d, kind_c)
     if compare:
         return _compare(files, format, strict, kinds)
     reader = _reader()
-    validators: list[Any] = []
-    suites: dict[str, list[dict[str, Any]]] = {}
+    verdicts: Counter[Any] = Counter()
+    severities: Counter[Any] = Counter()
+    given_up = 0
+    write = _Writer(format, strict=strict, name_files=len(files) > 1)
     for file in files:
-        validator = Validator(kinds)
-        _read(reader, file, validator.observe)
-        validators.append(validator)
-        rows = report_rows(file, validator)
+        validator = _validated(file, kinds, reader, write)
+        verdicts += validator.verdicts
+        severities += validator.severities
+        given_up += validator.given_up
+    row = summary(verdicts, severities, given_up)
+    write.end(row, summary_line(row))
+    return _status(row, whole=not reader.failed, strict=strict)
+
+
+class _Writer:
+    """Writes what validators report in the format asked for."""
+
+    def __init__(self, format: str, *, strict: bool, name_files: bool) -> None:  # noqa: A002
+        self._format = format
+        self._strict = strict
+        self._name_files = name_files
+        self._suites: dict[str, list[dict[str, Any]]] = {}
         if format == "json":
             from json import dumps
 
-            sys.stdout.writelines(dumps(row) + "\n" for row in rows)
-        elif format == "junit":
-            suites[file] = [*suites.get(file, []), *rows]
+            self._dumps = dumps
+
+    def begin(self, file: str) -> None:
+        """The report of this file follows."""
+        self._suites.setdefault(file, [])
+        if self._name_files and self._format == "text":
+            sys.stdout.write(f"{file}:\n")
+
+    def report(self, file: str, validator: Any, reported: Iterable[Any]) -> None:
+        """Write what the validator of a file reports now."""
+        from tioption.render.report import report_rows, report_text
+
+        if self._format == "text":
+            sys.stdout.writelines(report_text(file, validator, reported))
+        elif self._format == "json":
+            sys.stdout.writelines(self._dumps(row) + "\n" for row in report_rows(file, validator, reported))
         else:
-            if len(files) > 1:
-                sys.stdout.write(f"{file}:\n")
-            sys.stdout.writelines(line + "\n" for line in report_lines(rows))
-    row = summary(validators)
-    if format == "json":
-        sys.stdout.write(dumps(row) + "\n")
-    elif format == "junit":
-        sys.stdout.write(junit(suites, strict=strict))
+            self._suites[file] += report_rows(file, validator, reported)
+
+    def end(self, row: dict[str, Any], line: str) -> None:
+        """Write the summary."""
+        from tioption.render.report import junit
+
+        if self._format == "json":
+            sys.stdout.write(self._dumps(row) + "\n")
+        else:
+            sys.stdout.write(line + "\n" if self._format == "text" else junit(self._suites, strict=self._strict))
+
+
+def _validated(file: str, kinds: Any, reader: Any, writer: _Writer) -> Any:
+    """The validator of one file, after all that it has to report was written."""
+    from tioption.capture.selection import EVERY
+
+    quick = _quick_validator()
+    validator: Any
+    writer.begin(file)
+    if quick is not None:
+        validator = quick(kinds, key=os.urandom(8))
+        for batch in reader.batches(file, EVERY):
+            writer.report(file, validator, validator.take(batch))
     else:
-        sys.stdout.write(summary_line(row) + "\n")
-    return _status(row, whole=not reader.failed, strict=strict)
+        from tioption.verdict.validator import Validator
+
+        validator = Validator(kinds)
+        for segment in _segments(reader, file):
+            validator.observe(segment)
+            writer.report(file, validator, validator.due())
+    writer.report(file, validator, validator.rest())
+    _remark(reader)
+    return validator
+
+
+def _quick_validator() -> Any:
+    """The validator in C, None where it is not to be had."""
+    if os.environ.get("TIOPT_PURE"):
+        return None
+    try:
+        from tioption.verdict.ordinary import QuickValidator
+    except ImportError:  # installed without a compiler
+        return None
+    return QuickValidator
 
 
 def _status(summary: dict[str, Any], *, whole: bool, strict: bool) -> int:
@@ -73,7 +135,9 @@ def _compare(files: list[str], format: str, strict: bool, kinds: Any) -> int:  #
     points = CapturePoint(kinds), CapturePoint(kinds)
     reader = _reader()
     for file, point in zip(files, points, strict=True):
-        _read(reader, file, point.observe)
+        for segment in _segments(reader, file):
+            point.observe(segment)
+        _remark(reader)
     comparisons = compare(*points)
     row = comparison_summary(points, comparisons)
     if format == "json":
@@ -93,13 +157,15 @@ def _reader() -> Any:
     return Reader(sys.stdout.flush, progress=sys.stderr.isatty())
 
 
-def _read(reader: Any, file: str, observe: Callable[[Any], object]) -> None:
-    """Hand in every whole segment that can be read of the file, then say what could not be decoded."""
+def _segments(reader: Any, file: str) -> Iterator[Any]:
+    """Every whole segment that can be read of the file."""
     from tioption.capture import Segment
 
-    for segment in reader.segments(file):
-        if isinstance(segment, Segment):
-            observe(segment)
+    return (segment for segment in reader.segments(file) if isinstance(segment, Segment))
+
+
+def _remark(reader: Any) -> None:
+    """Say what could not be decoded, after everything that could."""
     sys.stdout.flush()
     sys.stderr.writelines(reader.remarks)
     reader.remarks.clear()

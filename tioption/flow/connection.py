@@ -1,19 +1,18 @@
 """Connections from segments: who opened them, and which segment belongs to which of several on the same ports.
 
 Works on whole captures and on parts of them, on one direction alone, across port reuse and simultaneous opens. The
-number of connections kept is bounded; of more, those that have been silent for longest are forgotten.
+number of connections kept is bounded; of more, those that have been silent for longest are given up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from tioption.capture.segment import ACK, RST, SYN, Segment
 from tioption.flow.direction import Direction
 
-MAX_CONNECTIONS: Final = 1 << 20
-"""Connections kept at once by default: about 1 GiB of them if all were busy, far less for a flood of SYNs."""
+GENERATION: Final = 1 << 17
+"""Connections that are heard of before those of which nothing is heard meanwhile are given up."""
 
 
 class Peer(NamedTuple):
@@ -40,8 +39,8 @@ class Connection:
         "server",
     )
 
-    def __init__(self, index: int, client: Peer, server: Peer, segment: Segment) -> None:
-        """Begin with the first segment seen, without taking it in yet."""
+    def __init__(self, index: int, client: Peer, server: Peer, first_frame: int, first_time_ns: int | None) -> None:
+        """Begin with the frame and the time of the first segment seen, which is not taken in yet."""
         self.index = index
         """Number of the connection, from 0, in the order of first segments."""
         self.client = client
@@ -54,8 +53,16 @@ class Connection:
         """Whether both sides sent a SYN before either answered (simultaneous open)."""
         self.reset = False
         """Whether a RST was seen."""
-        self.first_frame = self.last_frame = segment.frame
-        self.first_time_ns = self.last_time_ns = segment.time_ns
+        self.first_frame = self.last_frame = first_frame
+        self.first_time_ns = self.last_time_ns = first_time_ns
+
+    @classmethod
+    def begun_by(cls, segment: Segment, index: int) -> Connection:
+        """The connection whose first segment seen is this one, without taking it in yet."""
+        source, destination = Peer(segment.src, segment.sport), Peer(segment.dst, segment.dport)
+        if segment.flags & (SYN | ACK) == SYN | ACK:  # the SYN was not captured: its sender is the one addressed
+            source, destination = destination, source
+        return cls(index, source, destination, segment.frame, segment.time_ns)
 
     def is_forward(self, segment: Segment) -> bool:
         """Whether the client sent this segment of the connection."""
@@ -90,44 +97,53 @@ _Key = tuple[Peer, Peer]
 
 
 class ConnectionTable:
-    """Assigns segments to connections, in capture order."""
+    """Assigns segments to connections, in capture order.
 
-    def __init__(self, limit: int = MAX_CONNECTIONS) -> None:
-        """Keep at most `limit` connections."""
+    There are two generations of connections: those heard of since the last change, and those heard of before. When the
+    younger one has `limit` connections it becomes the older one, and what the older one held is given up. Twice as many
+    are kept at most.
+    """
+
+    def __init__(self, limit: int = GENERATION) -> None:
+        """Change generations every `limit` connections."""
         self.opened = 0
         """Connections seen so far."""
-        self.evicted = 0
-        """Connections given up because there were too many."""
+        self.given_up: list[Connection] = []
+        """Connections given up since this list was last cleared, in no order."""
         self._limit = limit
-        self._live: dict[_Key, Connection] = {}
+        self._by_ends: dict[_Key, Connection] = {}
+        self._younger: dict[int, Connection] = {}
+        self._older: dict[int, Connection] = {}
 
     def __len__(self) -> int:
-        return len(self._live)
-
-    def __iter__(self) -> Iterator[Connection]:
-        """The connections kept, those silent for longest first."""
-        return iter(self._live.values())
+        return len(self._younger) + len(self._older)
 
     def observe(self, segment: Segment) -> Connection:
         """The connection the segment belongs to, after it has been taken in; a new one where it begins one."""
         source, destination = Peer(segment.src, segment.sport), Peer(segment.dst, segment.dport)
         key = (source, destination) if source <= destination else (destination, source)
-        connection = self._live.pop(key, None)
+        connection = self._by_ends.get(key)
         if connection is None or _begins_another(connection, segment):
-            connection = self._new(source, destination, segment)
-        self._live[key] = connection  # put last: the order is that of the latest segments
-        if len(self._live) > self._limit:
-            self._live.pop(next(iter(self._live)))
-            self.evicted += 1
+            connection = self._by_ends[key] = Connection.begun_by(segment, self.opened)
+            self.opened += 1
         connection.observe(segment)
+        self._touch(connection)
         return connection
 
-    def _new(self, source: Peer, destination: Peer, segment: Segment) -> Connection:
-        index = self.opened
-        self.opened += 1
-        if segment.flags & (SYN | ACK) == SYN | ACK:  # the SYN was not captured: its sender is the one addressed
-            return Connection(index, destination, source, segment)
-        return Connection(index, source, destination, segment)
+    def _touch(self, connection: Connection) -> None:
+        index = connection.index
+        if index in self._younger:
+            return
+        self._older.pop(index, None)
+        self._younger[index] = connection
+        if len(self._younger) >= self._limit:
+            self.given_up += self._older.values()
+            for silent in self._older.values():
+                ends = silent.client, silent.server
+                key = ends if ends[0] <= ends[1] else ends[::-1]
+                if self._by_ends.get(key) is silent:
+                    del self._by_ends[key]
+            self._older, self._younger = self._younger, {}
 
 
 def _begins_another(connection: Connection, segment: Segment) -> bool:

@@ -44,8 +44,8 @@ def comparison_row(comparison: Comparison) -> dict[str, Any]:
 def comparison_summary(points: Iterable[CapturePoint], comparisons: Iterable[Comparison]) -> dict[str, Any]:
     """The summary row: connections and verdicts of both captures, and of the findings those on what was changed."""
     counts = Counter(change.severity for comparison in comparisons for change in comparison.changes)
-    row = summary([point.validator for point in points])
-    return row | {f"{severity.value}s": counts[severity] for severity in Severity}
+    verdicts = Counter(judged.outcome.verdict for point in points for judged in point.validator.judged.values())
+    return summary(verdicts, {severity: counts[severity] for severity in Severity})
 
 
 def comparison_lines(comparison: Comparison) -> Iterator[str]:

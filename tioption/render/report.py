@@ -5,15 +5,18 @@ Keys and their order are the command line's contract: rows of the types connecti
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tioption.render.values import address_text
 from tioption.rules import Severity
+from tioption.verdict.ordinary_row import OrdinaryRow, OrdinaryRows
 from tioption.verdict.outcome import Verdict
 from tioption.verdict.segment import Finding
 from tioption.verdict.validator import FlowSummary, Judged, Validator
+
+Reported = Judged | FlowSummary | OrdinaryRows
+"""What a validator reports: a connection, a flow, or many ordinary ones at once."""
 
 _NS = 1_000_000_000
 
@@ -70,23 +73,77 @@ def _flow(flow: FlowSummary) -> dict[str, Any]:
     }
 
 
-def summary(validators: list[Validator]) -> dict[str, Any]:
-    """The summary row of several captures: connections by verdict, findings by severity."""
-    verdicts = Counter(judged.outcome.verdict for validator in validators for judged in validator.judged.values())
-    counts: Counter[Severity] = Counter()
-    for validator in validators:
-        counts += validator.counts()
-    row: dict[str, Any] = {"type": "summary", "connections": verdicts.total()}
-    row |= {verdict.value: verdicts[verdict] for verdict in Verdict}
-    return row | {f"{severity.value}s": counts[severity] for severity in Severity}
+def _ordinary_connection(file: str, row: OrdinaryRow, rows: OrdinaryRows) -> dict[str, Any]:
+    verdict, reason = rows.outcomes[row.code]
+    variant = rows.kinds.variant(row.kind) if row.kind else None
+    return {
+        "type": "connection",
+        "file": file,
+        "index": row.connection,
+        "src": address_text(row.client[: row.address]),
+        "sport": row.client_port,
+        "dst": address_text(row.server[: row.address]),
+        "dport": row.server_port,
+        "verdict": verdict.value,
+        "reason": reason,
+        "variant": variant.value if variant is not None else None,
+        "tifid": f"{row.tifid:012x}" if variant is not None else None,
+        "transport": 1 if row.flow else None,
+        "findings": [],
+    }
 
 
-def report_rows(file: str, validator: Validator) -> Iterator[dict[str, Any]]:
-    """The rows of one capture: its connections in the order of their first segments, then its flows."""
-    for judged in validator.judged.values():
-        yield _connection(file, validator, judged)
-    for flow in validator.flows():
-        yield _flow(flow)
+def _ordinary_flow(row: OrdinaryRow, rows: OrdinaryRows) -> dict[str, Any]:
+    variant = rows.kinds.variant(row.kind)
+    assert variant is not None
+    return {
+        "type": "flow",
+        "tifid": f"{row.tifid:012x}",
+        "variant": variant.value,
+        "transports": [row.connection],
+        "reconnects": [],
+        "bytes": [row.sent_a, row.sent_b],
+        "findings": [],
+    }
+
+
+def summary(verdicts: Mapping[Verdict, int], severities: Mapping[Severity, int], given_up: int = 0) -> dict[str, Any]:
+    """The summary row: connections by verdict, findings by severity, connections given up before the end."""
+    row: dict[str, Any] = {"type": "summary", "connections": sum(verdicts.values())}
+    row |= {verdict.value: verdicts.get(verdict, 0) for verdict in Verdict}
+    row |= {f"{severity.value}s": severities.get(severity, 0) for severity in Severity}
+    return row | {"given_up": given_up}
+
+
+def report_rows(file: str, validator: Validator, reported: Iterable[Reported]) -> Iterator[dict[str, Any]]:
+    """The rows of what a capture's validator reports, in its order."""
+    for one in reported:
+        if isinstance(one, Judged):
+            yield _connection(file, validator, one)
+        elif isinstance(one, FlowSummary):
+            yield _flow(one)
+        elif one.flows:
+            yield from (_ordinary_flow(row, one) for row in one.rows())
+        else:
+            yield from (_ordinary_connection(file, row, one) for row in one.rows())
+
+
+def report_text(file: str, validator: Validator, reported: Iterable[Reported]) -> Iterator[str]:
+    """The same in words: whole lines, one or many at a time."""
+    for one in reported:
+        if isinstance(one, OrdinaryRows):
+            yield _ordinary_text(one)
+        else:
+            yield from (line + "\n" for line in report_lines(report_rows(file, validator, (one,))))
+
+
+def _ordinary_text(rows: OrdinaryRows) -> str:
+    from tioption.render._report import lines  # noqa: PLC0415  there are ordinary rows only where there is C
+
+    words: list[bytes | None] = [None] * (max(rows.outcomes) + 1)
+    for code, (verdict, reason) in rows.outcomes.items():
+        words[code] = _outcome_text(verdict.value, reason).encode()
+    return lines(rows.octets, rows.flows, rows.kinds.flow_d, words).decode()
 
 
 def report_lines(rows: Iterator[dict[str, Any]]) -> Iterator[str]:
@@ -103,10 +160,13 @@ def _peer(address: str, port: int) -> str:
 
 def _connection_line(row: dict[str, Any]) -> str:
     peers = f"{_peer(row['src'], row['sport'])} > {_peer(row['dst'], row['dport'])}"
-    reason = f" ({row['reason']})" if row["reason"] else ""
     flow = f"  {row['variant']} {row['tifid']}" if row["tifid"] else ""
     transport = f", transport {row['transport']}" if row["transport"] else ""
-    return f"{row['index']}  {peers}  {row['verdict']}{reason}{flow}{transport}"
+    return f"{row['index']}  {peers}  {_outcome_text(row['verdict'], row['reason'])}{flow}{transport}"
+
+
+def _outcome_text(verdict: str, reason: str) -> str:
+    return f"{verdict} ({reason})" if reason else verdict
 
 
 def _flow_line(row: dict[str, Any]) -> str:
@@ -129,7 +189,8 @@ def summary_line(row: dict[str, Any]) -> str:
     verdicts = ", ".join(f"{row[verdict.value]} {verdict.value}" for verdict in Verdict if row[verdict.value])
     found = ", ".join(f"{row[f'{one.value}s']} {one.value}{'s' * (row[f'{one.value}s'] != 1)}" for one in Severity)
     connections = f"{row['connections']} connection{'s' * (row['connections'] != 1)}"
-    return f"{connections}{': ' if verdicts else ''}{verdicts}; {found}"
+    early = f"; {row['given_up']} of them reported early, for there were too many" if row["given_up"] else ""
+    return f"{connections}{': ' if verdicts else ''}{verdicts}; {found}{early}"
 
 
 def junit(files: dict[str, list[dict[str, Any]]], *, strict: bool) -> str:

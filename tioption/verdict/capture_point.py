@@ -7,6 +7,7 @@ segments and not with their octets.
 from __future__ import annotations
 
 from hashlib import blake2b
+from sys import maxsize
 from typing import NamedTuple
 
 from tioption.capture.segment import ACK, SYN, Segment
@@ -110,8 +111,9 @@ class CapturePoint:
     def __init__(self, kinds: Kinds = DEFAULT_KINDS) -> None:
         """Start with an empty capture."""
         self._kinds = kinds
-        self._table = ConnectionTable()  # numbers the connections as the validator's own does
-        self.validator = Validator(kinds)
+        # Nothing is given up: every connection may have its like at the other point. Both number them alike.
+        self._table = ConnectionTable(maxsize)
+        self.validator = Validator(kinds, maxsize)
         self.sightings: dict[int, Sighting] = {}
         """Every connection by its index, in the order of first segments."""
 

@@ -15,6 +15,7 @@ from tioption.handshake import Handshake
 from tioption.option import FlowOption, Variant
 from tioption.rules import Severity, severity_of
 from tioption.seq import SEQ48
+from tioption.verdict.ledger import Ledger
 from tioption.verdict.segment import Finding
 
 SECOND: Final = 1_000_000_000
@@ -51,9 +52,15 @@ class FlowEntry:
     """A flow and the attempts to resume it."""
 
     flow: TiFlow
+    serial: int
+    """Which flow of the capture it is, from 1."""
     resumes: list[Resume] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
     """The frame that confirmed each transport."""
+    times: list[int | None] = field(default_factory=list)
+    """Nanoseconds from the SYN of each transport to the frame that confirmed it, None without times."""
+    kept: set[int] = field(default_factory=set)
+    """The indexes of those of its transports that have not been given up."""
     findings: list[Finding] = field(default_factory=list)
     """What is wrong between its transports."""
 
@@ -74,16 +81,35 @@ class Place:
 class FlowBook:
     """Every flow of a capture, and the rules that hold between their transports."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         """No flow is known."""
         self.entries: dict[FlowKey, FlowEntry] = {}
+        self._ledger = ledger
         self._places: dict[int, Place] = {}
         self._strangers = 0
-        self._halves: dict[bytes, tuple[int, int, int]] = {}
 
     def place(self, connection: Connection) -> Place | None:
         """Where the connection stands, None where no flow has to do with it."""
         return self._places.get(connection.index)
+
+    def entry(self, key: FlowKey) -> FlowEntry | None:
+        """The flow of this name, None where there is none."""
+        if key not in self.entries:
+            self._ledger.adopt(key)
+        return self.entries.get(key)
+
+    def give_up(self, connection: Connection) -> None:
+        """Forget where the connection stands; its flow goes with the last of its transports."""
+        place = self._places.pop(connection.index, None)
+        if place is not None and place.transport is not None and place.entry is not None:
+            place.entry.kept.discard(connection.index)
+
+    def over(self) -> list[FlowEntry]:
+        """Remove and return the flows of which all transports have been given up, in the order they began."""
+        over = [entry for entry in self.entries.values() if not entry.kept]
+        for entry in over:
+            del self.entries[entry.flow.key]
+        return sorted(over, key=lambda entry: entry.serial)
 
     # A SYN.
 
@@ -92,7 +118,7 @@ class FlowBook:
         if offer.tifid.second == 0:
             yield from self._sequence(segment, offer, offset)
             return
-        entry = self.entries.get(FlowKey(offer.variant, offer.tifid))
+        entry = self.entry(FlowKey(offer.variant, offer.tifid))
         if entry is None:
             yield from self._stranger(segment, offer, offset)
             return
@@ -156,7 +182,7 @@ class FlowBook:
     def _stranger(self, segment: Segment, offer: FlowOption, offset: int) -> Iterator[Finding]:
         """A resume of a flow that is not known: of the other variant, from before the capture, or made up."""
         other = Variant.FLOW_C if offer.variant is Variant.FLOW_D else Variant.FLOW_D
-        if FlowKey(other, offer.tifid) in self.entries:
+        if self.entry(FlowKey(other, offer.tifid)) is not None:
             text = f"a {other.value} flow is resumed as {offer.variant.value}"
             yield _finding("CTL-02", segment, offset, text, other.value, offer.variant.value)
             return
@@ -167,11 +193,7 @@ class FlowBook:
 
     def _sequence(self, segment: Segment, offer: FlowOption, offset: int) -> Iterator[Finding]:
         """SEC-01: first halves of one host at equal small distances."""
-        first = offer.tifid.first
-        last, distance, run = self._halves.get(segment.src, (first, 0, 0))
-        now = first - last
-        run = run + 1 if now and now == distance and abs(now) <= 256 else 1
-        self._halves[segment.src] = first, now, run
+        run, now = self._ledger.step(segment.src, offer.tifid.first)
         if run == STEPS:
             text = f"the host's last {STEPS + 1} first halves are {now:+d} apart: they can be guessed"
             yield _finding("SEC-01", segment, offset, text)
@@ -204,10 +226,10 @@ class FlowBook:
     def _identifier(self, segment: Segment, answer: FlowOption, offset: int) -> Iterator[Finding]:
         """SEC-02, RES-22 and CTL-04: the complete TIFID of a new flow beside those there are."""
         other = Variant.FLOW_C if answer.variant is Variant.FLOW_D else Variant.FLOW_D
-        if FlowKey(other, answer.tifid) in self.entries:
+        if self.entry(FlowKey(other, answer.tifid)) is not None:
             text = f"a {other.value} flow has the same TIFID; that means nothing"
             yield _finding("CTL-04", segment, offset, text)
-        entry = self.entries.get(FlowKey(answer.variant, answer.tifid))
+        entry = self.entry(FlowKey(answer.variant, answer.tifid))
         if entry is None:
             return
         last = entry.flow.transports[-1].connection
@@ -221,22 +243,24 @@ class FlowBook:
 
     # Confirmation.
 
-    def confirmed(self, connection: Connection, segment: Segment, handshake: Handshake) -> Iterator[Finding]:
-        """Take a confirmed transport into its flow; the findings on that."""
+    def confirmed(
+        self, connection: Connection, segment: Segment, handshake: Handshake, time_ns: int | None
+    ) -> Iterator[Finding]:
+        """Take a transport into its flow that was confirmed `time_ns` after its SYN; the findings on that."""
         answer = handshake.answer or handshake.confirmation
         if answer is None or not answer.tifid.is_complete:
             return
         at = transport_anchors(handshake)
         place = self._places.setdefault(connection.index, Place())
         if place.resume is None or place.entry is None:
-            entry = FlowEntry(TiFlow(FlowKey(answer.variant, answer.tifid)))
-            place.entry, place.transport = entry, Transport(connection, at)
+            key = FlowKey(answer.variant, answer.tifid)
+            before = self.entry(key)
+            serial = self._ledger.serial(connection, key)
             # Without its SYN nobody knows whether the transport opened the flow or resumed it.
             opened = handshake.offer is not None and not handshake.resumes
-            (entry.flow.begin if opened else entry.flow.resume)(place.transport)
-            entry.frames.append(segment.frame)
-            place.number = 1
-            self.entries[entry.flow.key] = entry
+            self.enter(
+                key, Transport(connection, at), segment.frame, before.serial if before else serial, opened=opened
+            )
             return
         resume, entry = place.resume, place.entry
         if resume.turned:
@@ -244,11 +268,22 @@ class FlowBook:
         place.transport = Transport(connection, at, resume.turned)
         entry.flow.resume(place.transport)
         entry.frames.append(segment.frame)
+        entry.times.append(time_ns)
+        entry.kept.add(connection.index)
         place.number = len(entry.frames)
         resume.confirmed_frame = segment.frame
         rivals = entry.resumes[-_RIVALS:]
         if any(one is not resume and one.confirmed_frame > resume.syn_frame for one in rivals):
             yield _finding("RES-16", segment, None, "two resumes of the flow were pending at once, and both completed")
+
+    def enter(self, key: FlowKey, transport: Transport, frame: int, serial: int, *, opened: bool) -> None:
+        """Begin a flow with its first transport that is known, confirmed in `frame`."""
+        index = transport.connection.index
+        entry = FlowEntry(TiFlow(key), serial, frames=[frame], times=[None], kept={index})
+        (entry.flow.begin if opened else entry.flow.resume)(transport)
+        self.entries[key] = entry
+        place = self._places.setdefault(index, Place())
+        place.entry, place.transport, place.number = entry, transport, 1
 
     # Everything else.
 

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tioption.capture.segment import ACK, RST, SYN, Segment
-from tioption.flow import Connection, ConnectionTable
+from tioption.flow import GENERATION, Connection, ConnectionTable
 from tioption.handshake import Event, Handshake, HandshakeSegment, Observation, State
 from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, TcpOption, Variant
 from tioption.rules import Severity, severity_of
 from tioption.verdict.flow_rules import FlowBook, FlowEntry
 from tioption.verdict.handshake_rules import handshake_findings
-from tioption.verdict.outcome import Outcome, fallback_reason, outcome
+from tioption.verdict.ledger import Ledger, OwnLedger
+from tioption.verdict.outcome import Outcome, Verdict, fallback_reason, outcome
 from tioption.verdict.segment import Finding, findings
 
 _MALFORMED = frozenset({"OPT-01", "OPT-03", "OPT-04", "OPT-05", "OPT-06"})
@@ -27,7 +28,7 @@ _CONFIRMING = frozenset({State.CONFIRMED})
 class Judged:
     """A connection under judgement: its handshake, its findings, what its fallback was about."""
 
-    __slots__ = ("confirmed_time_ns", "connection", "findings", "handshake", "malformed", "reason", "syn_time_ns")
+    __slots__ = ("connection", "findings", "handshake", "malformed", "reason", "syn_time_ns")
 
     def __init__(self, connection: Connection) -> None:
         """Nothing has been judged yet."""
@@ -38,7 +39,6 @@ class Judged:
         self.malformed = False
         """Whether the SYN carried an option of ours that receivers ignore."""
         self.syn_time_ns: int | None = None
-        self.confirmed_time_ns: int | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -59,19 +59,34 @@ class FlowSummary(NamedTuple):
 
 
 class Validator:
-    """Judges the segments of one capture, handed in in order."""
+    """Judges the segments of one capture, handed in in order.
 
-    def __init__(self, kinds: Kinds = DEFAULT_KINDS) -> None:
-        """Start with an empty capture."""
+    Connections of which nothing is heard for long are given up, so that no capture exhausts memory: what is to be
+    reported of them is due then (`due`), and the rest at the end (`rest`).
+    """
+
+    def __init__(
+        self, kinds: Kinds = DEFAULT_KINDS, generation: int = GENERATION, ledger: Ledger | None = None
+    ) -> None:
+        """Start with an empty capture; `generation` as in ConnectionTable."""
         self._kinds = kinds
-        self._table = ConnectionTable()
-        self._book = FlowBook()
+        self._table = ConnectionTable(generation)
+        self._book = FlowBook(ledger or OwnLedger())
         self.judged: dict[int, Judged] = {}
-        """Every connection by its index, in the order of first segments."""
+        """Every connection by its index, in the order of first segments, but for those given up."""
+        self.verdicts: Counter[Verdict] = Counter()
+        """Connections reported so far, by verdict."""
+        self.severities: Counter[Severity] = Counter()
+        """Findings reported so far, by severity."""
+        self.given_up = 0
+        """Connections given up before the end of the capture."""
 
     def observe(self, segment: Segment) -> list[Finding]:
         """Judge the next segment; the findings are kept with its connection, too."""
-        connection = self._table.observe(segment)
+        return self._take(self._table.observe(segment), segment)
+
+    def _take(self, connection: Connection, segment: Segment) -> list[Finding]:
+        """Judge a segment that its connection has taken in."""
         judged = self.judged.get(connection.index)
         if judged is None:
             judged = self.judged[connection.index] = Judged(connection)
@@ -138,8 +153,9 @@ class Validator:
         elif event is Event.ANSWER_RIGHT:
             yield from self._book.answered(connection, segment, handshake, offset)
         elif observation.state in _CONFIRMING and before not in {State.CONFIRMED, State.ASKED_AGAIN}:
-            judged.confirmed_time_ns = segment.time_ns
-            yield from self._book.confirmed(connection, segment, handshake)
+            started, now = judged.syn_time_ns, segment.time_ns
+            time_ns = None if started is None or now is None else now - started
+            yield from self._book.confirmed(connection, segment, handshake, time_ns)
         if not segment.flags & SYN:
             yield from self._book.carried(connection, segment)
 
@@ -163,40 +179,57 @@ class Validator:
 
     # The report.
 
-    def flows(self) -> Iterator[FlowSummary]:
-        """Every flow with its transports, in the order they began."""
-        for entry in self._book.entries.values():
-            transports = entry.flow.transports
-            reconnects = []
-            outages = list(entry.flow.outages())
-            for transport, frame, outage in zip(transports[1:], entry.frames[1:], outages, strict=True):
-                reconnects.append((frame, self._reconnect_time(transport.connection), outage))
-            indexes = tuple(transport.connection.index for transport in transports)
-            octets = (entry.flow.forward.sent, entry.flow.reverse.sent)
-            yield FlowSummary(entry, indexes, octets, tuple(reconnects))
+    def due(self) -> Iterator[Judged | FlowSummary]:
+        """What is to be reported of connections given up since this was last asked: connections, then their flows."""
+        silent, self._table.given_up = self._table.given_up, []
+        if silent:
+            self.given_up += len(silent)
+            yield from self._reported(sorted(connection.index for connection in silent))
 
-    def _reconnect_time(self, connection: Connection) -> int | None:
-        """Nanoseconds from the resume SYN to the segment that confirmed it, None without times."""
-        judged = self.judged[connection.index]
-        if judged.syn_time_ns is None or judged.confirmed_time_ns is None:
-            return None
-        return judged.confirmed_time_ns - judged.syn_time_ns
+    def rest(self) -> Iterator[Judged | FlowSummary]:
+        """What is left to be reported at the end: connections in the order of their first segments, then flows."""
+        yield from self._reported(sorted(self.judged))
+
+    def _reported(self, indexes: list[int]) -> Iterator[Judged | FlowSummary]:
+        for index in indexes:
+            yield self._counted(self.judged[index])
+        for index in indexes:
+            self._book.give_up(self.judged.pop(index).connection)
+        for entry in self._book.over():
+            yield self._flow(entry)
+
+    def _counted(self, judged: Judged) -> Judged:
+        self.verdicts[judged.outcome.verdict] += 1
+        self.severities.update(finding.severity for finding in judged.findings)
+        return judged
+
+    def _flow(self, entry: FlowEntry) -> FlowSummary:
+        self.severities.update(finding.severity for finding in entry.findings)
+        return _summarised(entry)
+
+    def flows(self) -> Iterator[FlowSummary]:
+        """Every flow that is known with its transports, in the order they began."""
+        return map(_summarised, self._book.entries.values())
 
     def transport(self, judged: Judged) -> int | None:
         """Which transport of its flow a connection is, from 1; None where it carries none."""
         place = self._book.place(judged.connection)
         return place.number if place is not None else None
 
-    def counts(self) -> Counter[Severity]:
-        """How many findings of each severity there are."""
-        return Counter(finding.severity for finding in self.findings())
-
     def findings(self) -> Iterator[Finding]:
-        """Every finding, those of connections first, then those of flows."""
+        """Every finding not reported yet, those of connections first, then those of flows."""
         for judged in self.judged.values():
             yield from judged.findings
         for entry in self._book.entries.values():
             yield from entry.findings
+
+
+def _summarised(entry: FlowEntry) -> FlowSummary:
+    transports = entry.flow.transports
+    reconnects = zip(entry.frames[1:], entry.times[1:], entry.flow.outages(), strict=True)
+    indexes = tuple(transport.connection.index for transport in transports)
+    octets = (entry.flow.forward.sent, entry.flow.reverse.sent)
+    return FlowSummary(entry, indexes, octets, tuple(reconnects))
 
 
 def counted_option(flows: list[TcpOption]) -> FlowOption | None:

@@ -1,0 +1,574 @@
+/* Judging ordinary connections without Python: segments of a batch in, verdicts out.
+
+   An ordinary connection is one about which there is nothing to say but its verdict: plain TCP, or a new flow whose
+   handshake keeps every rule. It is followed here, octet counts included. The first segment that makes it anything else
+   (an option that is not where and what it should be, a resume, crossing SYNs, a TIFID seen before) makes it a strange
+   one: what is known of it is handed to Python, which judges that segment and all later ones (ordinary.py).
+
+   Nothing of the protocol is decided here. Which event leads where, and which is strange because it cites a rule, is
+   the handshake's table, handed in; what is counted is what connection.py and direction.py count, in the same way. */
+
+#ifndef TIOPTION_ORDINARY_CORE_H
+#define TIOPTION_ORDINARY_CORE_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../capture/_record.h"
+#include "_row.h"
+
+#define STATES(name)                                                                                              \
+    name(IDLE, "idle") name(OFFERED, "offered") name(PLAIN, "plain") name(ANSWERED, "answered")                   \
+    name(DECLINED, "declined") name(CONFIRMED, "confirmed") name(ASKED_AGAIN, "asked-again")                      \
+    name(SETTLED, "settled") name(LEGACY, "legacy") name(CLOSED, "closed")
+#define EVENTS(name)                                                                                              \
+    name(SYN_NEW, "SYN of a new flow") name(SYN_PLAIN, "SYN without option") name(SYN_SAME, "SYN again")          \
+    name(ANSWER_RIGHT, "SYN-ACK with the option") name(ANSWER_PLAIN, "SYN-ACK without option")                    \
+    name(ANSWER_SAME, "SYN-ACK again") name(CONFIRM_RIGHT, "ACK with the option")                                 \
+    name(CONFIRM_PLAIN, "ACK without option") name(DATA_PLAIN, "data without option")                             \
+    name(PEER_TALKS, "the answerer's first segment after its SYN-ACK") name(RESET, "RST")
+#define ENUMERATED(name, text) name,
+enum { STATES(ENUMERATED) STATE_COUNT };
+enum { EVENTS(ENUMERATED) EVENT_COUNT, NOTHING = -1, STRANGE = -2 };
+
+enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
+enum { NONE = UINT32_MAX };                 /* no connection */
+#define NO_TIME INT64_MIN
+#define LEAST_POSITION 65536                /* EST-02 */
+#define STEPS 5                             /* SEC-01, flow_rules.py */
+#define MOST_STEP 256
+#define SOURCES ((uint32_t)1 << 16)
+#define PAGE ((uint32_t)1 << 12)            /* connections allocated at once */
+
+struct direction { /* direction.py: Direction */
+    int64_t furthest, sent, acked, fin;
+    uint32_t first, isn, window;
+    uint8_t scale;
+    uint8_t placed : 1, started : 1, seen : 1, scaled : 1, ended : 1;
+};
+
+struct connection {
+    struct direction forward, reverse;
+    int64_t first_time, last_time;
+    uint64_t first_frame, last_frame, confirmed_frame;
+    uint64_t index;
+    uint64_t tifid, s_a, s_b;               /* of its options, as far as it has come */
+    uint64_t serial;                        /* which flow of the capture it opened, from 1; 0 where it has none */
+    uint32_t next, next_flow;               /* in the chains of both hash tables */
+    uint16_t client_port, server_port;
+    uint8_t client[16], server[16];
+    uint8_t address, state, reason, generation, kind;
+    uint8_t used : 1, over : 1, strange : 1, offered : 1, seen_syn : 1, seen_answer : 1, answered : 1, reset : 1;
+};
+
+struct step { uint8_t state, reason; };     /* state 255: strange */
+
+struct source { /* SEC-01: the first halves a host has issued */
+    uint8_t address[16];
+    uint32_t first;
+    int32_t distance, run;
+    uint8_t octets;
+};
+
+struct collected { uint64_t key; uint32_t number; };
+
+struct flow_option { uint64_t tifid, tiseq, tiack; uint8_t kind, there; };
+
+struct tracker {
+    struct step table[STATE_COUNT][EVENT_COUNT];
+    uint8_t kind_d, kind_c;
+    uint8_t exid[8192];                     /* a bit for each two octets an experiment identifier begins with */
+    uint64_t seed;
+    uint64_t opened, flows;
+    /* Of two generations of connections the older is given up when the younger one is full: it has been silent longer. */
+    uint32_t limit, live, young;            /* connections of a generation, of both, and of the younger one */
+    uint8_t generation;                     /* the number of the younger one */
+    struct connection **pages;
+    uint32_t page_count, made;              /* pages, and connections ever taken from them */
+    uint32_t free;                          /* first connection that can be used again, chained by `next` */
+    uint32_t *heads, *flow_heads;           /* hash tables: chains of connections */
+    uint32_t mask;
+    struct source *sources;
+    struct collected *collected;            /* what is being reported */
+    uint32_t collected_count;
+};
+
+static inline struct connection *connection_at(const struct tracker *t, uint32_t number) {
+    return &t->pages[number / PAGE][number % PAGE];
+}
+
+/* Hashing: a multiply and fold of the key's words, keyed so that no capture can be made to collide. */
+
+static inline uint64_t fold(uint64_t a, uint64_t b) {
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint64_t word(const uint8_t *p) { uint64_t w; memcpy(&w, p, 8); return w; }
+
+/* The same for both directions of a connection: the ends are hashed apart and added. */
+static inline uint32_t ends_hash(const struct tracker *t, const uint8_t *a, uint16_t a_port, const uint8_t *b, uint16_t b_port, int wide) {
+    uint64_t one = wide ? fold(word(a) ^ t->seed, word(a + 8) ^ 0x9E3779B97F4A7C15u) : 0;
+    uint64_t two = wide ? fold(word(b) ^ t->seed, word(b + 8) ^ 0x9E3779B97F4A7C15u) : 0;
+    uint32_t low_a, low_b;
+    memcpy(&low_a, a, 4);
+    memcpy(&low_b, b, 4);
+    one = fold(one ^ ((uint64_t)low_a << 16 | a_port) ^ t->seed, 0xA0761D6478BD642Fu);
+    two = fold(two ^ ((uint64_t)low_b << 16 | b_port) ^ t->seed, 0xA0761D6478BD642Fu);
+    uint64_t both = fold((one + two) ^ t->seed, 0xE7037ED1A0B428DBu);
+    return (uint32_t)(both >> 32 ^ both);
+}
+
+static inline uint32_t flow_hash(const struct tracker *t, uint64_t tifid) {
+    uint64_t mixed = fold(tifid ^ t->seed, 0xA0761D6478BD642Fu);
+    return (uint32_t)(mixed >> 32 ^ mixed);
+}
+
+/* Places in a direction (direction.py). */
+
+static inline int64_t wrapped(uint32_t difference) { return (int32_t)difference; }
+
+static inline int64_t place(struct direction *d, uint32_t seq) {
+    if (!d->placed) { d->placed = 1; d->first = seq; d->furthest = 0; }
+    int64_t count = d->furthest + wrapped(seq - d->first - (uint32_t)d->furthest);
+    if (count > d->furthest) d->furthest = count;
+    return count;
+}
+
+static inline void begin(struct direction *d, uint32_t isn) {
+    d->isn = isn;
+    d->started = 1;
+    d->placed = 1;
+    d->first = isn + 1;
+    d->furthest = 0;
+}
+
+static inline uint32_t payload_length(const struct record *r) {
+    uint32_t header = r->header_length < 20 ? 20 : r->header_length;
+    return r->length > header ? r->length - header : 0;
+}
+
+static inline void observe_direction(struct direction *own, struct direction *other, const struct record *r, int scale) {
+    own->seen = 1;
+    if (r->flags & SYN) {
+        if (!own->started) begin(own, r->seq);
+        if (scale >= 0) { own->scaled = 1; own->scale = (uint8_t)scale; }
+    }
+    unsigned shift = r->flags & SYN || !own->scaled || !other->scaled ? 0 : own->scale;
+    uint32_t window = (uint32_t)r->window << shift;
+    if (window > own->window) own->window = window;
+    if (r->flags & ACK) {
+        if (r->flags & SYN && !other->started) begin(other, r->ack - 1);
+        int64_t acked = place(other, r->ack);
+        if (other->ended && acked > other->fin) acked = other->fin;
+        if (acked > other->acked) other->acked = acked;
+    }
+    uint32_t length = payload_length(r);
+    if (length || r->flags & FIN) {
+        int64_t last = place(own, r->seq + (r->flags & SYN ? 1 : 0)) + length;
+        if (last > own->sent) own->sent = last;
+        if (r->flags & FIN) { own->ended = 1; own->fin = last; }
+    }
+}
+
+static inline int finished(const struct direction *d) { return d->ended && d->acked >= d->fin; }
+
+static inline int closed(const struct connection *c) { return c->reset || (finished(&c->forward) && finished(&c->reverse)); }
+
+/* The option area. */
+
+static inline uint64_t be48(const uint8_t *p) { return (uint64_t)be16(p) << 32 | be32(p + 2); }
+
+static inline int special(const struct tracker *t, uint8_t kind) { return kind == t->kind_d || kind == t->kind_c; }
+
+/* What of the options matters: NOTHING, one flow option against which nothing can be said (in *option), or STRANGE.
+   *scale is the window scale, or stays -1. */
+static inline int scan(const struct tracker *t, const struct record *r, const uint8_t *frame, struct flow_option *option, int *scale) {
+    *option = (struct flow_option){0};
+    *scale = -1;
+    if (r->header_length <= 20) return NOTHING;
+    const uint8_t *area = frame + r->offset + 20;
+    uint32_t wire = r->length < r->header_length ? (r->length > 20 ? r->length - 20 : 0) : r->header_length - 20u;
+    uint32_t captured = r->end - r->offset - 20;
+    if (captured > wire) captured = wire;
+    if (captured == 12 && wire == 12 && be32(area) == 0x0101080A) return NOTHING; /* most segments have only timestamps */
+    uint32_t at = 0;
+    int beside = 0; /* an option of which something might be said beside a flow option (OPT-11) */
+    while (at < captured) {
+        uint8_t kind = area[at];
+        if (kind == 0) break;
+        if (kind == 1) { at++; continue; }
+        uint32_t needed = at + 1 >= captured ? 2 : area[at + 1];
+        if (needed < 2 || needed > wire - at || needed > captured - at)
+            return special(t, kind) || option->there ? STRANGE : NOTHING;
+        if (special(t, kind)) {
+            if (needed != 20 || option->there || at % 4) return STRANGE;
+            const uint8_t *p = area + at;
+            unsigned prefix = be16(p + 2);
+            if ((kind == 253 || kind == 254) && t->exid[prefix >> 3] >> (prefix & 7) & 1) return STRANGE;
+            *option = (struct flow_option){be48(p + 2), be48(p + 8), be48(p + 14), kind, 1};
+            if (option->tifid >> 24 == 0) return STRANGE;
+        } else if (kind == 3 && needed == 3) {
+            *scale = area[at + 2] < 14 ? area[at + 2] : 14; /* RFC 7323 §2.3 */
+        } else if (kind == 19 || kind == 29 || kind == 34 || kind == 253 || kind == 254) {
+            beside = 1;
+        }
+        at += needed;
+    }
+    return option->there && beside ? STRANGE : NOTHING;
+}
+
+/* SEC-01: how many equal small steps the first halves of a host have made (flow_rules.py). */
+
+static inline struct source *source_of(const struct tracker *t, const uint8_t *address, unsigned octets) {
+    uint32_t hash = 2166136261u; /* FNV-1a: of hosts that share a place only the latest is remembered */
+    for (unsigned i = 0; i < octets; i++) hash = (hash ^ address[i]) * 16777619u;
+    return &t->sources[(hash ^ hash >> 16) & (SOURCES - 1)];
+}
+
+static inline struct source source_after(const struct source *before, const uint8_t *address, unsigned octets, uint32_t first) {
+    struct source s = *before;
+    if (s.octets != octets || memcmp(s.address, address, octets)) {
+        s = (struct source){.octets = (uint8_t)octets, .first = first};
+        memcpy(s.address, address, octets);
+    }
+    int32_t now = (int32_t)first - (int32_t)s.first;
+    s.run = now && now == s.distance && now <= MOST_STEP && now >= -MOST_STEP ? s.run + 1 : 1;
+    s.first = first;
+    s.distance = now;
+    return s;
+}
+
+/* Flows by TIFID. */
+
+static inline uint32_t flow_named(const struct tracker *t, uint64_t tifid) {
+    uint32_t number = t->flow_heads[flow_hash(t, tifid) & t->mask];
+    while (number != NONE && connection_at(t, number)->tifid != tifid) number = connection_at(t, number)->next_flow;
+    return number;
+}
+
+static inline void name_flow(struct tracker *t, uint32_t number) {
+    struct connection *c = connection_at(t, number);
+    uint32_t *head = &t->flow_heads[flow_hash(t, c->tifid) & t->mask];
+    c->serial = ++t->flows;
+    c->next_flow = *head;
+    *head = number;
+}
+
+/* What a segment is to the handshake (handshake.py: _classify), as far as it is ordinary. */
+
+static inline int classify_syn(const struct tracker *t, const struct connection *c, const struct record *r, int forward, const struct flow_option *o) {
+    (void)t;
+    if (!forward) return STRANGE;
+    if (c->seen_syn) {
+        if (c->forward.isn != r->seq) return STRANGE;
+        if (o->there != c->offered) return STRANGE;
+        if (o->there && (o->kind != c->kind || o->tifid != (c->tifid & ~(uint64_t)0xFFFFFF) || o->tiseq != c->s_a || o->tiack)) return STRANGE;
+        return o->there && payload_length(r) ? STRANGE : SYN_SAME;
+    }
+    if (!o->there) return SYN_PLAIN;
+    if (c->state != IDLE || o->tifid & 0xFFFFFF || o->tiack || o->tiseq < LEAST_POSITION || payload_length(r)) return STRANGE;
+    return SYN_NEW;
+}
+
+static inline int classify_answer(const struct tracker *t, const struct connection *c, const struct record *r, int forward, const struct flow_option *o) {
+    if (forward) return STRANGE;
+    int right = o->there && c->offered && o->kind == c->kind && o->tifid >> 24 == c->tifid >> 24 && o->tifid & 0xFFFFFF &&
+                o->tiack == c->s_a && o->tiseq >= LEAST_POSITION && !payload_length(r);
+    if (c->seen_answer) {
+        if (c->reverse.isn != r->seq || o->there != c->answered) return STRANGE;
+        if (o->there && !(right && o->tifid == c->tifid && o->tiseq == c->s_b)) return STRANGE;
+        return ANSWER_SAME;
+    }
+    if (!o->there) return ANSWER_PLAIN;
+    return right && c->state == OFFERED && flow_named(t, o->tifid) == NONE ? ANSWER_RIGHT : STRANGE;
+}
+
+static inline int classify_opener(const struct tracker *t, const struct connection *c, const struct record *r, const struct flow_option *o) {
+    if (o->there) {
+        int ruled = c->answered && o->kind == c->kind && o->tifid == c->tifid && o->tiseq == c->s_a && o->tiack == c->s_b;
+        if (!ruled || payload_length(r)) return STRANGE;
+        if (c->state == ASKED_AGAIN) return CONFIRM_RIGHT;
+        return c->state == ANSWERED && flow_named(t, o->tifid) == NONE ? CONFIRM_RIGHT : STRANGE;
+    }
+    if (c->state == CONFIRMED || c->state == SETTLED || c->state == LEGACY) return NOTHING;
+    return payload_length(r) ? DATA_PLAIN : CONFIRM_PLAIN;
+}
+
+static inline int classify(const struct tracker *t, const struct connection *c, const struct record *r, int forward, const struct flow_option *o) {
+    if (o->there && r->flags & (RST | FIN)) return STRANGE;
+    if (r->flags & RST) return r->flags & SYN ? STRANGE : RESET;
+    if (r->flags & SYN) return r->flags & ACK ? classify_answer(t, c, r, forward, o) : classify_syn(t, c, r, forward, o);
+    if (forward) return classify_opener(t, c, r, o);
+    if (o->there) return STRANGE;
+    return c->seen_answer ? PEER_TALKS : NOTHING;
+}
+
+/* Takes what the segment says into the handshake. */
+static inline void learn(struct tracker *t, uint32_t number, struct connection *c, int event, struct step step, const struct record *r, const struct flow_option *o) {
+    switch (event) {
+    case SYN_NEW:
+        c->offered = 1;
+        c->kind = o->kind;
+        c->tifid = o->tifid;
+        c->s_a = o->tiseq; /* fall through */
+    case SYN_PLAIN:
+        c->seen_syn = 1;
+        break;
+    case ANSWER_RIGHT:
+        c->answered = 1;
+        c->tifid = o->tifid;
+        c->s_b = o->tiseq; /* fall through */
+    case ANSWER_PLAIN:
+        c->seen_answer = 1;
+        break;
+    case CONFIRM_RIGHT:
+        if (!c->serial) {
+            c->confirmed_frame = r->frame;
+            name_flow(t, number);
+        }
+        break;
+    }
+    if (step.state != c->state && step.reason) c->reason = step.reason;
+    c->state = step.state;
+}
+
+/* Connections by their ends (connection.py: ConnectionTable). */
+
+static inline int same_end(const uint8_t *a, uint16_t a_port, const uint8_t *b, uint16_t b_port) {
+    return a_port == b_port && !memcmp(a, b, 16);
+}
+
+static inline int begins_another(const struct connection *c, const struct record *r, int forward) {
+    if ((r->flags & (SYN | ACK | RST)) != SYN) return 0;
+    const struct direction *own = forward ? &c->forward : &c->reverse, *other = forward ? &c->reverse : &c->forward;
+    if (own->started && own->isn == r->seq) return closed(c);
+    return own->started || own->seen || !other->started || closed(c);
+}
+
+static inline uint32_t *chain_of(const struct tracker *t, const struct connection *c) {
+    return &t->heads[ends_hash(t, c->client, c->client_port, c->server, c->server_port, c->address == 16) & t->mask];
+}
+
+static inline int grow_tables(struct tracker *t) {
+    uint32_t size = t->mask ? (t->mask + 1) * 2 : 1024;
+    uint32_t *heads = malloc(size * sizeof *heads), *flow_heads = malloc(size * sizeof *flow_heads);
+    if (!heads || !flow_heads) { free(heads); free(flow_heads); return 0; }
+    memset(heads, 0xFF, size * sizeof *heads);
+    memset(flow_heads, 0xFF, size * sizeof *flow_heads);
+    free(t->heads);
+    free(t->flow_heads);
+    t->heads = heads;
+    t->flow_heads = flow_heads;
+    t->mask = size - 1;
+    for (uint32_t number = 0; number < t->made; number++) {
+        struct connection *c = connection_at(t, number);
+        if (!c->used) continue;
+        if (!c->over) {
+            uint32_t *head = chain_of(t, c);
+            c->next = *head;
+            *head = number;
+        }
+        if (c->serial) {
+            uint32_t *head = &flow_heads[flow_hash(t, c->tifid) & t->mask];
+            c->next_flow = *head;
+            *head = number;
+        }
+    }
+    return 1;
+}
+
+/* A connection to fill; NONE where there is no memory. */
+static inline uint32_t take(struct tracker *t) {
+    uint32_t number = t->free;
+    if (number != NONE) {
+        t->free = connection_at(t, number)->next;
+        return number;
+    }
+    if (t->made == t->page_count * PAGE) {
+        struct connection **pages = realloc(t->pages, (t->page_count + 1) * sizeof *pages);
+        if (!pages) return NONE;
+        t->pages = pages;
+        if (!(pages[t->page_count] = malloc(PAGE * sizeof **pages))) return NONE;
+        t->page_count++;
+    }
+    return t->made++;
+}
+
+static inline void unchain(struct tracker *t, uint32_t number) {
+    uint32_t *link = chain_of(t, connection_at(t, number));
+    while (*link != number) link = &connection_at(t, *link)->next;
+    *link = connection_at(t, number)->next;
+}
+
+/* The connection a segment belongs to, a new one where it begins one; NONE where there is no memory. */
+static inline uint32_t find_connection(struct tracker *t, const struct record *r) {
+    if (t->live >= t->mask && !grow_tables(t)) return NONE;
+    uint32_t *head = &t->heads[ends_hash(t, r->src, r->sport, r->dst, r->dport, r->address == 16) & t->mask];
+    for (uint32_t number = *head; number != NONE; number = connection_at(t, number)->next) {
+        struct connection *c = connection_at(t, number);
+        int forward = same_end(c->client, c->client_port, r->src, r->sport);
+        if (c->address != r->address) continue;
+        if (forward ? !same_end(c->server, c->server_port, r->dst, r->dport)
+                    : !same_end(c->server, c->server_port, r->src, r->sport) || !same_end(c->client, c->client_port, r->dst, r->dport))
+            continue;
+        if (!begins_another(c, r, forward)) return number;
+        c->over = 1; /* kept for the report, but it gets no more segments */
+        unchain(t, number);
+        break;
+    }
+    uint32_t number = take(t);
+    if (number == NONE) return NONE;
+    struct connection *c = connection_at(t, number);
+    memset(c, 0, sizeof *c);
+    int answers = (r->flags & (SYN | ACK)) == (SYN | ACK); /* the SYN was not captured: its sender is the one addressed */
+    memcpy(c->client, answers ? r->dst : r->src, 16);
+    memcpy(c->server, answers ? r->src : r->dst, 16);
+    c->client_port = answers ? r->dport : r->sport;
+    c->server_port = answers ? r->sport : r->dport;
+    c->address = r->address;
+    c->used = 1;
+    c->index = t->opened++;
+    c->generation = (uint8_t)(t->generation - 1); /* until it is touched */
+    c->first_frame = r->frame;
+    c->first_time = r->time_kind == TIME_NS ? r->time_ns : NO_TIME;
+    c->next = *head;
+    *head = number;
+    t->live++;
+    return number;
+}
+
+/* One segment. */
+
+static inline int judge(const struct tracker *t, const struct connection *c, const struct record *r, const uint8_t *frame, int forward, struct flow_option *o, int *scale, struct step *step) {
+    int found = scan(t, r, frame, o, scale);
+    if (found == STRANGE || r->time_kind == TIME_LARGE) return STRANGE;
+    int event = classify(t, c, r, forward, o);
+    if (event < 0) return event;
+    *step = t->table[c->state][event];
+    if (step->state == UINT8_MAX) return STRANGE;
+    if (c->offered && c->kind == t->kind_c && step->state == LEGACY && c->state != LEGACY) return STRANGE; /* CTL-03 */
+    if (event == SYN_NEW) {
+        uint32_t first = (uint32_t)(o->tifid >> 24);
+        if (source_after(source_of(t, r->src, r->address), r->src, r->address, first).run == STEPS) return STRANGE; /* SEC-01 */
+    }
+    return event;
+}
+
+static inline void touch(struct tracker *t, struct connection *c) {
+    if (c->generation != t->generation) {
+        c->generation = t->generation;
+        t->young++;
+    }
+}
+
+/* Takes a segment in whatever it is; `scale` as scan says. */
+static inline void observe(struct connection *c, const struct record *r, int forward, int scale) {
+    observe_direction(forward ? &c->forward : &c->reverse, forward ? &c->reverse : &c->forward, r, scale);
+    if (r->flags & RST) c->reset = 1;
+    c->last_frame = r->frame;
+    c->last_time = r->time_kind == TIME_NS ? r->time_ns : NO_TIME;
+}
+
+/* Feeding: records from *at on, until one is strange (1, and *at stands on it with *number its connection, not observed
+   yet), until a generation is full (2, *at stands behind), until there is no memory (3) or a record lies outside its
+   chunk (4), or to the end (0). */
+enum fed { TO_THE_END, AT_STRANGE, GENERATION_FULL, OUT_OF_MEMORY, OUT_OF_BOUNDS };
+
+static inline enum fed feed(struct tracker *t, const uint8_t *data, size_t octets, const struct record *records, size_t count, size_t *at, uint32_t *number) {
+    for (; *at < count; ++*at) {
+        const struct record *r = &records[*at];
+        if (r->kind != SEGMENT_WHOLE) continue;
+        if ((uint64_t)r->at + r->end > octets || (uint64_t)r->offset + 20 > r->end) return OUT_OF_BOUNDS;
+        if ((*number = find_connection(t, r)) == NONE) return OUT_OF_MEMORY;
+        struct connection *c = connection_at(t, *number);
+        if (c->strange) return AT_STRANGE;
+        int forward = same_end(c->client, c->client_port, r->src, r->sport), scale;
+        struct flow_option option;
+        struct step step = {c->state, 0};
+        int event = judge(t, c, r, data + r->at, forward, &option, &scale, &step);
+        if (event == STRANGE) return AT_STRANGE;
+        if (event == SYN_NEW) {
+            struct source *s = source_of(t, r->src, r->address);
+            *s = source_after(s, r->src, r->address, (uint32_t)(option.tifid >> 24));
+        }
+        if (event >= 0) learn(t, *number, c, event, step, r, &option);
+        observe(c, r, forward, scale);
+        touch(t, c);
+        if (t->young >= t->limit) {
+            ++*at;
+            return GENERATION_FULL;
+        }
+    }
+    return TO_THE_END;
+}
+
+/* Reporting. */
+
+static inline int given_up(const struct tracker *t, const struct connection *c, int every) {
+    return c->used && (every || c->generation != t->generation);
+}
+
+static inline int by_index(const void *one, const void *other) {
+    uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+    return a < b ? -1 : a > b;
+}
+
+/* Collects what is to be reported and then released: all connections, or those of the older generation, by index, or
+   their flows by serial. Number, and key, of each stand in t->collected. 0 where there is no memory. */
+static inline int collect(struct tracker *t, int every, int flows) {
+    free(t->collected);
+    t->collected_count = 0;
+    t->collected = malloc((t->live ? t->live : 1) * sizeof *t->collected);
+    if (!t->collected) return 0;
+    for (uint32_t number = 0; number < t->made; number++) {
+        const struct connection *c = connection_at(t, number);
+        if (!given_up(t, c, every) || (flows && (!c->serial || c->strange))) continue;
+        t->collected[t->collected_count++] = (struct collected){flows ? c->serial : c->index, number};
+    }
+    qsort(t->collected, t->collected_count, sizeof *t->collected, by_index);
+    return 1;
+}
+
+static inline void release(struct tracker *t, int every) {
+    for (uint32_t number = 0; number < t->made; number++) {
+        struct connection *c = connection_at(t, number);
+        if (!given_up(t, c, every)) continue;
+        if (!c->over) unchain(t, number);
+        if (c->serial) {
+            uint32_t *link = &t->flow_heads[flow_hash(t, c->tifid) & t->mask];
+            while (*link != number) link = &connection_at(t, *link)->next_flow;
+            *link = c->next_flow;
+        }
+        c->used = 0;
+        c->next = t->free;
+        t->free = number;
+        t->live--;
+    }
+    t->generation++;
+    t->young = 0;
+}
+
+static inline uint16_t row_code(const struct connection *c) {
+    return (uint16_t)(c->reason << 6 | c->state << 2 | c->seen_syn << 1 | c->seen_answer);
+}
+
+static inline struct row row_of(const struct connection *c) {
+    struct row row = {
+        .index = c->index,
+        .tifid = c->offered ? c->tifid : 0,
+        .sent_a = (uint64_t)c->forward.sent,
+        .sent_b = (uint64_t)c->reverse.sent,
+        .code = row_code(c),
+        .client_port = c->client_port,
+        .server_port = c->server_port,
+        .kind = c->offered ? c->kind : 0,
+        .address = c->address,
+        .flow = c->serial != 0,
+    };
+    memcpy(row.client, c->client, 16);
+    memcpy(row.server, c->server, 16);
+    return row;
+}
+
+#endif
