@@ -163,9 +163,13 @@ FLAGS = st.sampled_from(
 )
 
 
+def tcp(flags: int, seq: int, ack: int, options: bytes = b"") -> bytes:
+    return Struct(">IIHHHH").pack(seq, ack, (20 + len(options)) // 4 << 12 | flags, 1000, 0, 0) + options
+
+
 @st.composite
 def segments(draw: st.DrawFn) -> tuple[bool, int, bytes]:
-    """A direction, a port, and a TCP segment; ports and numbers are few, so that segments have to do with each other."""
+    """A direction, a port, and a TCP segment; ports and numbers are few, so that segments concern each other."""
     options = draw(OPTIONS)
     options += bytes(-len(options) % 4)
     flags = draw(FLAGS)
@@ -186,6 +190,14 @@ def frame(forward: bool, port: int, rest: bytes) -> bytes:
 
 
 @given(parts=st.lists(segments(), max_size=25), generation=st.sampled_from([1, 2, 1 << 17]))
+@example(
+    parts=[
+        (False, 1, tcp(SYN | ACK, 100, 99)),
+        (False, 1, tcp(SYN, 100, 99)),
+        (False, 1, tcp(SYN | ACK, 99, 99, bytes.fromhex("fd140a453000000000000000001d000000000000"))),
+    ],
+    generation=1,
+)
 def test_on_segments_that_no_host_would_send(
     parts: list[tuple[bool, int, bytes]], generation: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -205,7 +205,8 @@ class FlowBook:
     ) -> Iterator[Finding]:
         """The findings on the first SYN-ACK with the option."""
         answer = handshake.answer
-        assert answer is not None
+        if answer is None:
+            return  # another SYN-ACK had come before, and the handshake goes by the first
         place = self._places.get(connection.index)
         if place is None or place.resume is None:
             if not handshake.resumes:
