@@ -174,12 +174,8 @@ def segments(draw: st.DrawFn) -> tuple[bool, int, bytes]:
     options += bytes(-len(options) % 4)
     flags = draw(FLAGS)
     seq, ack = (draw(st.sampled_from([99, 100, 101, 102, 0xFFFFFFFF, 0x7FFFFFFF])) for _ in range(2))
-    header = Struct(">IIHHHH").pack(seq, ack, (20 + len(options)) // 4 << 12 | flags, 1000, 0, 0)
-    return (
-        draw(st.booleans()),
-        draw(st.sampled_from([1, 1, 1, 2])),
-        header + options + bytes(draw(st.sampled_from([0, 0, 1, 7]))),
-    )
+    payload = bytes(draw(st.sampled_from([0, 0, 1, 7])))
+    return draw(st.booleans()), draw(st.sampled_from([1, 1, 1, 2])), tcp(flags, seq, ack, options) + payload
 
 
 def frame(forward: bool, port: int, rest: bytes) -> bytes:

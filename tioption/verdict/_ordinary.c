@@ -79,7 +79,7 @@ static int tracker_init(PyObject *self, PyObject *args, PyObject *keywords) {
     memcpy(t->exid, exid, sizeof t->exid);
     t->seed = seed;
     t->free = NONE;
-    if (!(t->sources = calloc(SOURCES, sizeof *t->sources)) || !grow_tables(t)) return no_memory();
+    if (!grow_tables(t)) return no_memory();
     return 0;
 }
 
@@ -187,6 +187,7 @@ static PyObject *tracker_step(PyObject *self, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "step: an address of 4 or 16 octets");
         return NULL;
     }
+    if (!have_sources(t)) return PyErr_NoMemory();
     struct source *s = source_of(t, address, (unsigned)octets);
     *s = source_after(s, address, (unsigned)octets, first);
     return Py_BuildValue("(ii)", s->run, s->distance);

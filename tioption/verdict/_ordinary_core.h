@@ -220,6 +220,12 @@ static inline int scan(const struct tracker *t, const struct record *r, const ui
 
 /* SEC-01: how many equal small steps the first halves of a host have made (flow_rules.py). */
 
+/* Allocated by the first option that needs it: most captures have none. */
+static inline int have_sources(struct tracker *t) {
+    if (!t->sources) t->sources = calloc(SOURCES, sizeof *t->sources);
+    return t->sources != NULL;
+}
+
 static inline struct source *source_of(const struct tracker *t, const uint8_t *address, unsigned octets) {
     uint32_t hash = 2166136261u; /* FNV-1a: of hosts that share a place only the latest is remembered */
     for (unsigned i = 0; i < octets; i++) hash = (hash ^ address[i]) * 16777619u;
@@ -448,7 +454,7 @@ static inline int judge(const struct tracker *t, const struct connection *c, con
     *step = t->table[c->state][event];
     if (step->state == UINT8_MAX) return STRANGE;
     if (c->offered && c->kind == t->kind_c && step->state == LEGACY && c->state != LEGACY) return STRANGE; /* CTL-03 */
-    if (event == SYN_NEW) {
+    if (event == SYN_NEW && t->sources) {
         uint32_t first = (uint32_t)(o->tifid >> 24);
         if (source_after(source_of(t, r->src, r->address), r->src, r->address, first).run == STEPS) return STRANGE; /* SEC-01 */
     }
@@ -489,6 +495,7 @@ static inline enum fed feed(struct tracker *t, const uint8_t *data, size_t octet
         int event = judge(t, c, r, data + r->at, forward, &option, &scale, &step);
         if (event == STRANGE) return AT_STRANGE;
         if (event == SYN_NEW) {
+            if (!have_sources(t)) return OUT_OF_MEMORY;
             struct source *s = source_of(t, r->src, r->address);
             *s = source_after(s, r->src, r->address, (uint32_t)(option.tifid >> 24));
         }
@@ -547,6 +554,15 @@ static inline void release(struct tracker *t, int every) {
     }
     t->generation++;
     t->young = 0;
+    if (every) { /* the memory may be wanted before whoever holds the tracker lets it go */
+        for (uint32_t i = 0; i < t->page_count; i++) free(t->pages[i]);
+        free(t->pages);
+        free(t->sources);
+        t->pages = NULL;
+        t->sources = NULL;
+        t->page_count = t->made = 0;
+        t->free = NONE;
+    }
 }
 
 static inline uint16_t row_code(const struct connection *c) {
