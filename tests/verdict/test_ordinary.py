@@ -130,6 +130,11 @@ def merged(names: list[str], seed: int, path: Path) -> None:
     generation=st.sampled_from([1, 2, 3, 5, 1 << 17]),
 )
 @example(names=["established", "established"], seed=1, generation=1 << 17)  # one TIFID twice
+@example(
+    names=["res-12-wrong", "legacy-responder", "legacy-responder", "legacy-responder", "sec-02-wrong"],
+    seed=6327,
+    generation=2,
+)  # a TIFID again when of its flow only a later transport is kept
 def test_on_scenarios_interleaved(
     names: list[str], seed: int, generation: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -246,7 +251,7 @@ def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="more records"):
         tracker.feed(bytearray(10), bytearray(88), 2, 0)
     with pytest.raises(ValueError, match="not strange"):
-        tracker.name(0, 253, 1)
+        tracker.name(0, 253, 1, True)
     with pytest.raises(IndexError):
         tracker.key(0)
     with pytest.raises(ValueError, match="4 or 16 octets"):

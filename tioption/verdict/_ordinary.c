@@ -156,21 +156,24 @@ static PyObject *tracker_adopt(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* name(connection, kind, tifid) -> serial of the flow that a strange connection carries from now on. */
+/* name(connection, kind, tifid, begins) -> serial of the flow that a strange connection carries from now on, a new one
+   where the flow begins with it. */
 static PyObject *tracker_name(PyObject *self, PyObject *args) {
     struct tracker *t = &((Tracker *)self)->tracker;
     unsigned number;
     unsigned char kind;
     unsigned long long tifid;
-    if (!PyArg_ParseTuple(args, "IbK:name", &number, &kind, &tifid)) return NULL;
+    int begins;
+    if (!PyArg_ParseTuple(args, "IbKp:name", &number, &kind, &tifid, &begins)) return NULL;
     if (number >= t->made || !connection_at(t, number)->strange || tifid >> 48) {
         PyErr_SetString(PyExc_ValueError, "name: a connection that is not strange, or a TIFID of more than 48 bits");
         return NULL;
     }
     struct connection *c = connection_at(t, number);
-    if (!c->serial) {
+    if (!c->named) {
         c->kind = kind;
         c->tifid = tifid;
+        if (begins) c->serial = ++t->flows;
         name_flow(t, number);
     }
     return PyLong_FromUnsignedLongLong(c->serial);

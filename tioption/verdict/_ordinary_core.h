@@ -58,6 +58,7 @@ struct connection {
     uint16_t client_port, server_port;
     uint8_t client[16], server[16];
     uint8_t address, state, reason, generation, kind;
+    uint8_t named : 1;                      /* in the chain of its TIFID */
     uint8_t used : 1, over : 1, strange : 1, offered : 1, seen_syn : 1, seen_answer : 1, answered : 1, reset : 1;
 };
 
@@ -256,7 +257,7 @@ static inline uint32_t flow_named(const struct tracker *t, uint64_t tifid) {
 static inline void name_flow(struct tracker *t, uint32_t number) {
     struct connection *c = connection_at(t, number);
     uint32_t *head = &t->flow_heads[flow_hash(t, c->tifid) & t->mask];
-    c->serial = ++t->flows;
+    c->named = 1;
     c->next_flow = *head;
     *head = number;
 }
@@ -331,6 +332,7 @@ static inline void learn(struct tracker *t, uint32_t number, struct connection *
     case CONFIRM_RIGHT:
         if (!c->serial) {
             c->confirmed_frame = r->frame;
+            c->serial = ++t->flows;
             name_flow(t, number);
         }
         break;
@@ -375,7 +377,7 @@ static inline int grow_tables(struct tracker *t) {
             c->next = *head;
             *head = number;
         }
-        if (c->serial) {
+        if (c->named) {
             uint32_t *head = &flow_heads[flow_hash(t, c->tifid) & t->mask];
             c->next_flow = *head;
             *head = number;
@@ -542,7 +544,7 @@ static inline void release(struct tracker *t, int every) {
         struct connection *c = connection_at(t, number);
         if (!given_up(t, c, every)) continue;
         if (!c->over) unchain(t, number);
-        if (c->serial) {
+        if (c->named) {
             uint32_t *link = &t->flow_heads[flow_hash(t, c->tifid) & t->mask];
             while (*link != number) link = &connection_at(t, *link)->next_flow;
             *link = c->next_flow;

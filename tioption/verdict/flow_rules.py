@@ -271,6 +271,7 @@ class FlowBook:
         entry.frames.append(segment.frame)
         entry.times.append(time_ns)
         entry.kept.add(connection.index)
+        self._ledger.carried(connection, entry.flow.key)
         place.number = len(entry.frames)
         resume.confirmed_frame = segment.frame
         rivals = entry.resumes[-_RIVALS:]

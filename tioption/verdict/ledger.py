@@ -25,6 +25,10 @@ class Ledger(Protocol):
         """The number, from 1, of the flow that the connection has just opened, and that is known by it from now on."""
         ...
 
+    def carried(self, connection: Connection, key: FlowKey) -> None:
+        """The connection carries a flow on that another has opened."""
+        ...
+
     def step(self, address: bytes, first: int) -> tuple[int, int]:
         """How many equal small steps the first halves of a host have made with this one, and the last step (SEC-01)."""
         ...
@@ -46,6 +50,9 @@ class OwnLedger:
         """The next number."""
         self._flows += 1
         return self._flows
+
+    def carried(self, connection: Connection, key: FlowKey) -> None:
+        """Nothing: the book knows."""
 
     def step(self, address: bytes, first: int) -> tuple[int, int]:
         """The run of equal steps, and the step."""

@@ -147,8 +147,15 @@ class QuickValidator(Validator):
 
     def serial(self, connection: Connection, key: FlowKey) -> int:
         """The next number of a flow."""
+        return self._name(connection, key, begins=True)
+
+    def carried(self, connection: Connection, key: FlowKey) -> None:
+        """Keep the name of the flow from new ones for as long as this connection is kept."""
+        self._name(connection, key, begins=False)
+
+    def _name(self, connection: Connection, key: FlowKey, *, begins: bool) -> int:
         variant, tifid = key
-        return self._tracker.name(self._numbers[connection.index], self._kinds.kind(variant), tifid.value)
+        return self._tracker.name(self._numbers[connection.index], self._kinds.kind(variant), tifid.value, begins)
 
     def step(self, address: bytes, first: int) -> tuple[int, int]:
         """Equal steps of a host's first halves (SEC-01)."""
