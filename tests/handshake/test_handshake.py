@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -149,7 +148,7 @@ def test_two_hosts_agree_or_are_both_legacy_whatever_the_path_does(
             elif fate.option == "echo" and option is not None:
                 option = sender.heard or option
             for _ in range(fate.copies):
-                receiver.takes(replace(segment, option=option))
+                receiver.takes(segment._replace(option=option))
             if fate.copies:
                 return True
         return False
@@ -173,7 +172,7 @@ def test_two_hosts_agree_or_are_both_legacy_whatever_the_path_does(
     arrived = next((fate for fate in path[2] if fate.copies), None)
     if arrived is not None:
         option = None if arrived.option != "keep" else confirmation
-        b.takes(replace(ack, option=option))
+        b.takes(ack._replace(option=option))
     a_has, b_has = a.handshake.state is State.CONFIRMED, b.handshake.state is State.CONFIRMED
     if b_has:
         assert a_has  # B never believes in a flow that A does not

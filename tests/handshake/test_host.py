@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 
 import pytest
@@ -160,7 +160,7 @@ class TestPlaybooks:
     def test_crossed_syns_are_plain_tcp(self) -> None:
         a = opener()
         a.open(100, 0)
-        crossed = replace(syn(sent(opener(seed=9).open(900, 0))), opener=False)
+        crossed = syn(sent(opener(seed=9).open(900, 0)))._replace(opener=False)
         assert a.received(crossed, 0) == [SendSynAck(None), FellBack("crossed")]
 
     def test_a_refused_new_flow_keeps_nothing(self) -> None:
@@ -465,7 +465,7 @@ class Path:
             self.stripped.add(f"{kind} lost")
             return
         for copy in range(1 + fate.twice):
-            self.flying.append((tick + 1 + fate.delay + copy, to, replace(segment, option=option)))
+            self.flying.append((tick + 1 + fate.delay + copy, to, segment._replace(option=option)))
 
     def arriving(self, tick: int) -> list[tuple[str, HandshakeSegment]]:
         due = [(to, segment) for at, to, segment in self.flying if at == tick]

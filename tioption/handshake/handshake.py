@@ -9,7 +9,6 @@ Sources: §III.A, §III.B, EST-03 … EST-14, LEG-01 … LEG-07, MAP-04, RES-01,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tioption.handshake.table import Event, State, step
@@ -17,8 +16,7 @@ from tioption.option import FlowOption, Tifid
 from tioption.seq import SEQ48
 
 
-@dataclass(frozen=True, slots=True)
-class HandshakeSegment:
+class HandshakeSegment(NamedTuple):
     """A segment as far as a handshake is concerned.
 
     `opener` says that the host that opened the transport sent it; `option` is the one flow option that counts, None
@@ -55,19 +53,22 @@ class Observation(NamedTuple):
     differences: tuple[Difference, ...] = ()
 
 
-@dataclass(slots=True)
 class Handshake:
     """The handshake of one transport: the options seen so far and the state they led to."""
 
-    state: State = State.IDLE
-    offer: FlowOption | None = None
-    """The option of the SYN."""
-    answer: FlowOption | None = None
-    """The option of the SYN-ACK, right or wrong."""
-    confirmation: FlowOption | None = None
-    """The option of the third segment."""
-    _syn: HandshakeSegment | None = field(default=None, repr=False)
-    _answer: HandshakeSegment | None = field(default=None, repr=False)
+    __slots__ = ("_answer", "_syn", "answer", "confirmation", "offer", "state")
+
+    def __init__(self, state: State = State.IDLE) -> None:
+        """Nothing has been seen yet, whatever the state."""
+        self.state = state
+        self.offer: FlowOption | None = None
+        """The option of the SYN."""
+        self.answer: FlowOption | None = None
+        """The option of the SYN-ACK, right or wrong."""
+        self.confirmation: FlowOption | None = None
+        """The option of the third segment."""
+        self._syn: HandshakeSegment | None = None
+        self._answer: HandshakeSegment | None = None
 
     @property
     def resumes(self) -> bool:

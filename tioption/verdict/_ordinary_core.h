@@ -47,19 +47,23 @@ struct direction { /* direction.py: Direction */
     uint8_t placed : 1, started : 1, seen : 1, scaled : 1, ended : 1;
 };
 
+/* What every segment needs stands first. */
 struct connection {
-    struct direction forward, reverse;
-    int64_t first_time, last_time;
-    uint64_t first_frame, last_frame, confirmed_frame;
-    uint64_t index;
-    uint64_t tifid, s_a, s_b;               /* of its options, as far as it has come */
-    uint64_t serial;                        /* which flow of the capture it opened, from 1; 0 where it has none */
-    uint32_t next, next_flow;               /* in the chains of both hash tables */
-    uint16_t client_port, server_port;
     uint8_t client[16], server[16];
+    uint16_t client_port, server_port;
+    uint32_t next;                          /* in the chain of its place in the table */
     uint8_t address, state, reason, generation, kind;
     uint8_t named : 1;                      /* in the chain of its TIFID */
     uint8_t used : 1, over : 1, strange : 1, offered : 1, seen_syn : 1, seen_answer : 1, answered : 1, reset : 1;
+    int64_t last_time;
+    uint64_t last_frame;
+    struct direction forward, reverse;
+    int64_t first_time;
+    uint64_t first_frame, confirmed_frame;
+    uint64_t index;
+    uint64_t tifid, s_a, s_b;               /* of its options, as far as it has come */
+    uint64_t serial;                        /* which flow of the capture it opened, from 1; 0 where it has none */
+    uint32_t next_flow;                     /* in the chain of its TIFID */
 };
 
 struct step { uint8_t state, reason; };     /* state 255: strange */
@@ -409,10 +413,14 @@ static inline void unchain(struct tracker *t, uint32_t number) {
     *link = connection_at(t, number)->next;
 }
 
+static inline uint32_t record_hash(const struct tracker *t, const struct record *r) {
+    return ends_hash(t, r->src, r->sport, r->dst, r->dport, r->address == 16);
+}
+
 /* The connection a segment belongs to, a new one where it begins one; NONE where there is no memory. */
-static inline uint32_t find_connection(struct tracker *t, const struct record *r) {
+static inline uint32_t find_connection(struct tracker *t, const struct record *r, uint32_t hash) {
     if (t->live >= t->mask && !grow_tables(t)) return NONE;
-    uint32_t *head = &t->heads[ends_hash(t, r->src, r->sport, r->dst, r->dport, r->address == 16) & t->mask];
+    uint32_t *head = &t->heads[hash & t->mask];
     for (uint32_t number = *head; number != NONE; number = connection_at(t, number)->next) {
         struct connection *c = connection_at(t, number);
         int forward = same_end(c->client, c->client_port, r->src, r->sport);
@@ -483,12 +491,30 @@ static inline void observe(struct connection *c, const struct record *r, int for
    chunk (4), or to the end (0). */
 enum fed { TO_THE_END, AT_STRANGE, GENERATION_FULL, OUT_OF_MEMORY, OUT_OF_BOUNDS };
 
+/* Memory is asked for ahead: the place in the table for the segment FAR ahead, the connection for the one NEAR ahead. */
+enum { FAR = 12, NEAR = 6, HASHES = 16 };
+
 static inline enum fed feed(struct tracker *t, const uint8_t *data, size_t octets, const struct record *records, size_t count, size_t *at, uint32_t *number) {
+    uint32_t hashes[HASHES];
+    size_t hashed = *at;
     for (; *at < count; ++*at) {
         const struct record *r = &records[*at];
+        for (; hashed < count && hashed <= *at + FAR; hashed++) {
+            uint32_t hash = hashes[hashed % HASHES] = record_hash(t, &records[hashed]);
+            __builtin_prefetch(&t->heads[hash & t->mask]);
+        }
+        if (*at + NEAR < hashed) {
+            uint32_t near = t->heads[hashes[(*at + NEAR) % HASHES] & t->mask];
+            if (near != NONE) {
+                const char *ahead = (const char *)connection_at(t, near);
+                __builtin_prefetch(ahead, 1);
+                __builtin_prefetch(ahead + 64, 1);
+                __builtin_prefetch(ahead + 128, 1);
+            }
+        }
         if (r->kind != SEGMENT_WHOLE) continue;
         if ((uint64_t)r->at + r->end > octets || (uint64_t)r->offset + 20 > r->end) return OUT_OF_BOUNDS;
-        if ((*number = find_connection(t, r)) == NONE) return OUT_OF_MEMORY;
+        if ((*number = find_connection(t, r, hashes[*at % HASHES])) == NONE) return OUT_OF_MEMORY;
         struct connection *c = connection_at(t, *number);
         if (c->strange) return AT_STRANGE;
         int forward = same_end(c->client, c->client_port, r->src, r->sport), scale;

@@ -6,7 +6,6 @@ Positions judge only where the capture has the flow since its first SYN; elsewhe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from tioption.capture.segment import FIN, RST, Segment
@@ -29,53 +28,75 @@ _RIVALS: Final = 8  # the latest resumes of a flow, among which some may be pend
 STEPS: Final = 5  # equal distances between first halves before they are a sequence (SEC-01)
 
 
-@dataclass(slots=True, eq=False)
 class Resume:
     """An attempt to resume a flow: what it said, and what was known of both streams when it said it."""
 
-    offer: FlowOption
-    old: Connection
-    turned: bool
-    own: Positions
-    """The stream of the host that resumes."""
-    other: Positions
-    window: int
-    sent_on_old: int
-    syn_frame: int
-    bytes_gone: bool = False
-    """Whether the answer asked for bytes that the resuming host no longer has (RES-14)."""
-    confirmed_frame: int = 0
+    __slots__ = (
+        *("bytes_gone", "confirmed_frame", "offer", "old", "other", "own", "sent_on_old", "syn_frame", "turned"),
+        "window",
+    )
+
+    def __init__(
+        self,
+        offer: FlowOption,
+        old: Connection,
+        own: Positions,
+        other: Positions,
+        *,
+        turned: bool,
+        window: int,
+        sent_on_old: int,
+        syn_frame: int,
+    ) -> None:
+        """Nothing has answered yet."""
+        self.offer = offer
+        self.old = old
+        self.turned = turned
+        self.own = own
+        """The stream of the host that resumes."""
+        self.other = other
+        self.window = window
+        self.sent_on_old = sent_on_old
+        self.syn_frame = syn_frame
+        self.bytes_gone = False
+        """Whether the answer asked for bytes that the resuming host no longer has (RES-14)."""
+        self.confirmed_frame = 0
 
 
-@dataclass(slots=True, eq=False)
 class FlowEntry:
     """A flow and the attempts to resume it."""
 
-    flow: TiFlow
-    serial: int
-    """Which flow of the capture it is, from 1."""
-    resumes: list[Resume] = field(default_factory=list)
-    frames: list[int] = field(default_factory=list)
-    """The frame that confirmed each transport."""
-    times: list[int | None] = field(default_factory=list)
-    """Nanoseconds from the SYN of each transport to the frame that confirmed it, None without times."""
-    kept: set[int] = field(default_factory=set)
-    """The indexes of those of its transports that have not been given up."""
-    findings: list[Finding] = field(default_factory=list)
-    """What is wrong between its transports."""
+    __slots__ = ("findings", "flow", "frames", "kept", "resumes", "serial", "times")
+
+    def __init__(self, flow: TiFlow, serial: int) -> None:
+        """A flow without transports; it is the `serial`-th of the capture, from 1."""
+        self.flow = flow
+        self.serial = serial
+        self.resumes: list[Resume] = []
+        self.frames: list[int] = []
+        """The frame that confirmed each transport."""
+        self.times: list[int | None] = []
+        """Nanoseconds from the SYN of each transport to the frame that confirmed it, None without times."""
+        self.kept: set[int] = set()
+        """The indexes of those of its transports that have not been given up."""
+        self.findings: list[Finding] = []
+        """What is wrong between its transports."""
 
 
-@dataclass(slots=True, eq=False)
 class Place:
     """Where a connection stands among the flows."""
 
-    entry: FlowEntry | None = None
-    resume: Resume | None = None
-    transport: Transport | None = None
-    number: int | None = None
-    """Which transport of its flow it is, from 1."""
-    left_by: list[Resume] = field(default_factory=list)
-    """Attempts to carry its flow on elsewhere."""
+    __slots__ = ("entry", "left_by", "number", "resume", "transport")
+
+    def __init__(self, entry: FlowEntry | None = None, resume: Resume | None = None) -> None:
+        """The connection tries to resume the flow of `entry`, or nothing is known of it yet."""
+        self.entry = entry
+        self.resume = resume
+        self.transport: Transport | None = None
+        self.number: int | None = None
+        """Which transport of its flow it is, from 1."""
+        self.left_by: list[Resume] = []
+        """Attempts to carry its flow on elsewhere."""
 
 
 class FlowBook:
@@ -130,7 +151,9 @@ class FlowBook:
         own, other = (reverse, forward) if turned else (forward, reverse)
         window = min(max(old.forward.window, old.reverse.window), MOST_WINDOW)
         mine = entry.flow.transports[-1].place(forward=not turned)
-        resume = Resume(offer, old, turned, own, other, window, mine.sent, segment.frame)
+        resume = Resume(
+            *(offer, old, own, other), turned=turned, window=window, sent_on_old=mine.sent, syn_frame=segment.frame
+        )
         self._places[connection.index] = Place(entry, resume)
         entry.resumes.append(resume)
         if (before := self._places.get(old.index)) is not None:
@@ -281,7 +304,10 @@ class FlowBook:
     def enter(self, key: FlowKey, transport: Transport, frame: int, serial: int, *, opened: bool) -> None:
         """Begin a flow with its first transport that is known, confirmed in `frame`."""
         index = transport.connection.index
-        entry = FlowEntry(TiFlow(key), serial, frames=[frame], times=[None], kept={index})
+        entry = FlowEntry(TiFlow(key), serial)
+        entry.frames.append(frame)
+        entry.times.append(None)
+        entry.kept.add(index)
         (entry.flow.begin if opened else entry.flow.resume)(transport)
         self.entries[key] = entry
         place = self._places.setdefault(index, Place())
