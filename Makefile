@@ -50,6 +50,7 @@ docs: $(VENV)/.docs
 bench: $(VENV)-bench/.bench
 	$(VENV)-bench/bin/python -m bench.startup
 	$(VENV)-bench/bin/python -m bench.decode
+	$(VENV)-bench/bin/python -m bench.validate
 
 # The C code under a fuzzer with sanitizers, for SECONDS each.
 fuzz: $(VENV)/.test

@@ -2,11 +2,14 @@
 
 mixed
 : traffic as a busy link shows it: long connections in IPv4, IPv6 and VLAN alike, cut to 128 octets a packet; 2 % of the
-  packets are handshakes, and half of the connections carry the option in theirs. As everywhere, a client's ports come
-  round again.
+  packets are SYNs and SYN-ACKs, and half of the connections carry the option in their handshake. As everywhere, a
+  client's ports come round again.
 
 dense
 : nothing but handshakes with the option, as a filter at the capture point would have left them.
+
+flood
+: nothing but SYNs with the option, each from another address or port.
 
 Either as pcap or pcapng, bare or compressed: the name says which (mixed.pcap, dense.pcapng.gz, mixed.pcap.zst). Needs
 numpy; everything is made of rows of equal octets into which the fields that vary are written column by column.
@@ -37,12 +40,12 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SNAPLEN: Final = 128
-PACKETS: Final = {"mixed": 2_000_000, "dense": 500_000}
+PACKETS: Final = {"mixed": 2_000_000, "dense": 500_000, "flood": 10_000_000}
 """Packets of each capture where nobody says otherwise."""
 
 _CONNECTIONS: Final = 1000  # made at a time, their packets shuffled in time
 _HOSTS: Final = 4000  # clients, each with a port of its own
-_DATA_PACKETS: Final = 147  # of a connection in mixed, behind 3 of handshake
+_DATA_PACKETS: Final = 97  # of a connection in mixed, behind 3 of handshake
 _STEP: Final = 1400  # octets of payload in a packet with payload
 
 _MACS: Final = bytes.fromhex("020000000002020000000001")
@@ -117,8 +120,7 @@ def _packets(first: int, name: str, random: np.random.Generator) -> _Packets:
     """The packets of _CONNECTIONS connections from number `first`, in the order of their times."""
     import numpy as np
 
-    data = 0 if name == "dense" else _DATA_PACKETS
-    each = 3 + data
+    each = {"mixed": 3 + _DATA_PACKETS, "dense": 3, "flood": 1}[name]
     connection = np.repeat(np.arange(first, first + _CONNECTIONS), each)
     step = np.tile(np.arange(each), _CONNECTIONS)
     family = np.choose(connection % 10, [0, 0, 0, 0, 0, 0, 1, 1, 1, 2])
@@ -172,8 +174,10 @@ def _frames(shape: _Shape, packets: _Packets, noise: Rows) -> Rows:
         option = tcp + 20 + len(shape.options) - len(_FLOW)
         _columns(rows, option + 2, number * 40503 + 1 & 0xFFFFFF | 1, 3)
         _columns(rows, option + 5, np.where(packets.complete, number * 2654435761 & 0xFFFFFF | 1, 0), 3)
-        _columns(rows, option + 8, packets.seq * 65537 + 70000, 6)
-        _columns(rows, option + 14, np.where(packets.complete, packets.ack * 65537 + 70000, 0), 6)
+        # Initial positions are made of the ISNs, which the numbers of the third segment are one beyond.
+        own, other = packets.seq - (not shape.flags & SYN), packets.ack - 1
+        _columns(rows, option + 8, (own & 0xFFFFFFFF) * 65537 + 70000, 6)
+        _columns(rows, option + 14, np.where(packets.complete, (other & 0xFFFFFFFF) * 65537 + 70000, 0), 6)
     payload = tcp + 20 + len(shape.options)
     if payload < octets:
         start = int(packets.seq[0]) % 1000
@@ -213,7 +217,7 @@ _PCAPNG_HEADER: Final = pack("<IIIHHqI", 0x0A0D0D0A, 28, 0x1A2B3C4D, 1, 0, -1, 2
 
 
 def octets_of(name: str, packets: int, *, pcapng: bool) -> Iterator[bytes]:
-    """The file in pieces: `name` is mixed or dense; the same name and number give the same octets."""
+    """The file in pieces: `name` is mixed, dense or flood; the same name and number give the same octets."""
     import numpy as np
 
     random = np.random.default_rng(7)
@@ -276,8 +280,10 @@ def capture(file: str, packets: int | None = None) -> Path:
 def main() -> int:
     """Make captures and print their paths."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="+", metavar="NAME", help="mixed or dense, with .pcap or .pcapng, .gz or .zst")
-    parser.add_argument("--packets", type=int, help="how many packets (default: 2,000,000 of mixed, 500,000 of dense)")
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="mixed, dense or flood, with .pcap or .pcapng, .gz or .zst"
+    )
+    parser.add_argument("--packets", type=int, help="how many packets (default: those of PACKETS)")
     arguments = parser.parse_args()
     for name in arguments.names:
         print(capture(name, arguments.packets))
