@@ -161,6 +161,15 @@ def compression_of(start: bytes) -> Compression | None:
     return None
 
 
+def _keep_freed_memory() -> None:
+    """Make the C library keep what decompressors free, of which they need as much again at once.
+
+    glibc takes the size of a freed block that was mapped by itself for what may be worth keeping (mallopt(3),
+    M_MMAP_THRESHOLD); otherwise it would return memory to the kernel and get it back, zeroed, for each piece.
+    """
+    bytearray(4 * CHUNK)
+
+
 def decompressed(start: bytes, read: Callable[[int], bytes], compression: Compression) -> Iterator[bytes]:
     """The contents of the stream that begins with `start` and goes on with what `read(octets)` returns until b"".
 
@@ -168,6 +177,7 @@ def decompressed(start: bytes, read: Callable[[int], bytes], compression: Compre
     one stream; what follows the last and is no further one is ignored, as gunzip does. Raises DamagedStreamError after
     everything before the damage.
     """
+    _keep_freed_memory()
     member: _Member | None = None
     octets = start
     while True:
