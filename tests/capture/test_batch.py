@@ -336,3 +336,14 @@ def test_the_walker_refuses_what_would_read_or_write_elsewhere(arguments: dict[i
         good[position] = value
     with pytest.raises(ValueError, match="contradict"):
         _walk.walk(*good)  # type: ignore[arg-type]
+
+
+def test_an_empty_buffer_may_lie_anywhere_and_records_may_not() -> None:
+    from tioption.capture import _walk
+
+    nothing = memoryview(b"octets")[1:1]
+    rest = [0, 0, 0, False, 0, 0, nothing, 1, 253, 254, bytearray(), bytearray(88), 0]
+    assert _walk.walk(b"", *rest) == (0, 0, 0)  # type: ignore[arg-type]
+    rest[-2] = memoryview(bytearray(96))[1:89]
+    with pytest.raises(ValueError, match="contradict"):
+        _walk.walk(b"", *rest)  # type: ignore[arg-type]

@@ -59,7 +59,7 @@ static PyObject *lines_text(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "y*y*nn:text", &data, &records, &index, &count)) return NULL;
     PyObject *result = NULL;
     if (index < 0 || index > count || (size_t)count > (size_t)records.len / sizeof(struct record) ||
-        (uintptr_t)records.buf % _Alignof(struct record) != 0) {
+        (count > 0 && (uintptr_t)records.buf % _Alignof(struct record) != 0)) {
         PyErr_SetString(PyExc_ValueError, "text: arguments that contradict each other");
     } else {
         size_t next = (size_t)index;
