@@ -102,7 +102,8 @@ static PyObject *tracker_feed(PyObject *self, PyObject *args) {
     const struct record *all = records.buf;
     size_t at = (size_t)start;
     uint32_t number = NONE;
-    int right = start >= 0 && count >= 0 && (size_t)count <= (size_t)records.len / sizeof *all && (uintptr_t)all % _Alignof(struct record) == 0;
+    int right = start >= 0 && count >= 0 && (size_t)count <= (size_t)records.len / sizeof *all &&
+                (count == 0 || (uintptr_t)all % _Alignof(struct record) == 0);
     if (!right) {
         PyErr_SetString(PyExc_ValueError, "feed: more records than there are, or not aligned");
         goto done;
