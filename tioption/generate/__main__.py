@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tioption.dissect import plugin
 from tioption.generate import handshake_page, option_page, python_layout, rules_page, tcpdump_cases
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,7 @@ TARGETS: dict[str, Callable[[], str]] = {
     "docs/reference/handshake.md": handshake_page.render,
     "dissectors/tcpdump/tcpdump-4.99.patch": tcpdump_cases.render_for("4.99"),
     "dissectors/tcpdump/tcpdump-master.patch": tcpdump_cases.render_for("master"),
+    "dissectors/wireshark/tiflow.lua": plugin.render,
 }
 
 

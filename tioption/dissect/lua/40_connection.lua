@@ -1,0 +1,163 @@
+-- Connections: who opened them, and how far both directions have come. The twin of tioption/flow/connection.py and
+-- direction.py. Places are octets since ISN+1, in counts that do not wrap; SYN and FIN are not octets (MAP-01).
+
+local FIN, SYN, RST, ACK = 1, 2, 4, 16
+local flag, difference32 = ti.flag, ti.difference32
+local POW32 = 4294967296
+
+local function new_direction()
+  return { segments = 0, sent = 0, acked = 0, furthest = 0, window = 0 }
+end
+
+-- The place of a sequence number, taken nearest to the furthest one; the first one asked for is 0 without a SYN.
+local function place(direction, seq)
+  if not direction.first then
+    direction.first = seq
+  end
+  local furthest = direction.furthest
+  local count = furthest + difference32((seq - direction.first) % POW32, furthest % POW32)
+  if count > furthest then
+    direction.furthest = count
+  end
+  return count
+end
+ti.place = place
+
+local function begin(direction, isn)
+  direction.isn = isn
+  direction.from_start = true
+  direction.first = (isn + 1) % POW32
+  direction.furthest = 0
+end
+
+local function observe_syn(own, segment)
+  if not own.isn then
+    begin(own, segment.seq)
+  end
+  for _, option in ipairs(segment.options) do
+    if option.kind == 3 and #option.octets == 3 then
+      own.window_scale = math.min(string.byte(option.octets, 3), 14)
+    end
+  end
+end
+
+-- Takes in a segment of `own`, which acknowledges `other`; the place it acknowledges is returned.
+function ti.observe_direction(own, other, segment)
+  local flags, syn = segment.flags, flag(segment.flags, SYN)
+  own.segments = own.segments + 1
+  if syn then
+    observe_syn(own, segment)
+  end
+  local window = segment.window
+  if not syn and own.window_scale and other.window_scale then
+    window = window * 2 ^ own.window_scale
+  end
+  if window > own.window then
+    own.window = window
+  end
+  local acked
+  if flag(flags, ACK) then
+    if syn and not other.isn then
+      begin(other, (segment.ack - 1) % POW32)
+    end
+    acked = place(other, segment.ack)
+    if other.fin and acked > other.fin then
+      acked = other.fin
+    end
+    if acked > other.acked then
+      other.acked = acked
+    end
+  end
+  local length, fin = segment.payload, flag(flags, FIN)
+  if length > 0 or fin then
+    local stop = place(own, syn and (segment.seq + 1) % POW32 or segment.seq) + length
+    if stop > own.sent then
+      own.sent = stop
+    end
+    if fin then
+      own.fin = stop
+    end
+  end
+  return acked
+end
+
+local function finished(direction)
+  return direction.fin and direction.acked >= direction.fin
+end
+
+function ti.closed(connection)
+  return connection.reset or (finished(connection.forward) and finished(connection.reverse))
+end
+
+function ti.from_start(connection)
+  return connection.forward.from_start and connection.reverse.from_start
+end
+
+-- Each sender by its key, which names both ends: {connection, forward = whether it is the client}.
+ti.senders = {}
+ti.connections = 0
+
+-- A SYN that neither repeats nor crosses one begins another connection on the same ports.
+local function begins_another(sender, segment)
+  local flags = segment.flags
+  if not flag(flags, SYN) or flag(flags, ACK) or flag(flags, RST) then
+    return false
+  end
+  local connection = sender.connection
+  local own, other = connection.forward, connection.reverse
+  if not sender.forward then
+    own, other = other, own
+  end
+  if own.isn == segment.seq then
+    return ti.closed(connection)
+  end
+  return own.isn or own.segments > 0 or not other.isn or ti.closed(connection)
+end
+
+local function new_connection(segment)
+  local from_server = flag(segment.flags, SYN) and flag(segment.flags, ACK)
+  local connection = {
+    index = ti.connections,
+    first_frame = segment.number,
+    first_time = segment.time,
+    last_time = segment.time,
+    client = from_server and segment.destination or segment.source,
+    server = from_server and segment.source or segment.destination,
+    forward = new_direction(),
+    reverse = new_direction(),
+    handshake = ti.new_handshake(),
+    reason = "",
+    findings = {},
+  }
+  ti.connections = ti.connections + 1
+  ti.senders[segment.key] = { connection = connection, forward = not from_server }
+  ti.senders[segment.reverse_key] = { connection = connection, forward = from_server }
+  return ti.senders[segment.key]
+end
+
+-- The sender of a segment, of a new connection where it begins one.
+function ti.sender_of(segment)
+  local sender = ti.senders[segment.key]
+  if not sender or begins_another(sender, segment) then
+    sender = new_connection(segment)
+  end
+  return sender
+end
+
+-- Takes the segment into its connection; the places of its first octet and of what it acknowledges are returned.
+function ti.observe_connection(sender, segment)
+  local connection = sender.connection
+  local own, other = connection.forward, connection.reverse
+  if not sender.forward then
+    own, other = other, own
+  end
+  local flags = segment.flags
+  local acked = ti.observe_direction(own, other, segment)
+  if flag(flags, RST) then
+    connection.reset = true
+  end
+  connection.last_time = segment.time
+  local at = not flag(flags, SYN) and own.first
+    and own.furthest + difference32((segment.seq - own.first) % POW32, own.furthest % POW32)
+  return at, acked
+end

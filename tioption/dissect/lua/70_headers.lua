@@ -1,0 +1,180 @@
+-- Where in a frame the TCP header lies. A post-dissector sees the whole frame and no offsets; asking Wireshark for the
+-- fields of TCP would make it build a tree for every frame, so the header is read from the octets themselves.
+
+local byte, sub, find, char, floor = string.byte, string.sub, string.find, string.char, math.floor
+local TCP, ICMP, ICMP6, PT_TCP = 6, 1, 58, 2
+
+-- Octets of a frame that are looked at; deep encapsulations raise it.
+local reach, MOST_REACH = 128, 512
+
+-- Where the last headers over IPv4 and IPv6 were: they will be there again.
+local hint4, hint6 = 34, 54
+
+-- IPv6 extension headers that only say what follows them.
+local EXTENSIONS = { [0] = true, [43] = true, [44] = true, [51] = true, [60] = true, [135] = true, [139] = true,
+  [140] = true }
+
+-- Whether the IP header at `at` is quoted by an ICMP error: then the segment was not sent here.
+local function quoted(raw, at)
+  local before = at - 8
+  local four, six = byte(raw, before - 19), byte(raw, before - 39)
+  return (four and before >= 20 and four == 69 and byte(raw, before - 10) == ICMP)
+    or (six and before >= 40 and six >= 96 and six < 112 and byte(raw, before - 33) == ICMP6)
+end
+
+-- The IPv4 header of any length that ends at `at`, nil where there is none.
+local function ipv4_before(raw, at)
+  for size = 20, 60, 4 do
+    local start = at - size
+    if start < 0 then
+      return nil
+    end
+    if byte(raw, start + 1) == 64 + size / 4 and byte(raw, start + 10) == TCP
+      and (byte(raw, start + 7) % 32) * 256 + byte(raw, start + 8) == 0 then
+      return start
+    end
+  end
+  return nil
+end
+
+-- The IPv6 header whose extension headers lead to `at`, nil where there is none.
+local function ipv6_before(raw, at)
+  for start = at - 40, 0, -4 do
+    local first = byte(raw, start + 1)
+    if first >= 96 and first < 112 then
+      local next_header, here = byte(raw, start + 7), start + 40
+      while here < at and EXTENSIONS[next_header] do
+        local size = (next_header == 51 and (byte(raw, here + 2) + 2) * 4) or (next_header == 44 and 8)
+          or (byte(raw, here + 2) + 1) * 8
+        next_header, here = byte(raw, here + 1), here + size
+      end
+      if here == at and next_header == TCP then
+        return start
+      end
+    end
+  end
+  return nil
+end
+
+-- The innermost TCP header with these ports: its offset, that of its IP header, and whether that is IPv6.
+local function search(raw, ports)
+  local found, ip, six
+  local at = find(raw, ports, 1, true)
+  while at do
+    local start = at - 1
+    local four = ipv4_before(raw, start)
+    local other = not four and ipv6_before(raw, start) or nil
+    if (four or other) and not quoted(raw, four or other) then
+      found, ip, six = start, four or other, other ~= nil
+    end
+    at = find(raw, ports, at + 1, true)
+  end
+  return found, ip, six
+end
+
+-- The keys of a header's sender and receiver: addresses and ports as octets, and the two ends by themselves.
+local function keys(raw, at, ip, six)
+  local size, start = six and 16 or 4, six and ip + 8 or ip + 12
+  local source = sub(raw, start + 1, start + size) .. sub(raw, at + 1, at + 2)
+  local destination = sub(raw, start + size + 1, start + 2 * size) .. sub(raw, at + 3, at + 4)
+  return source, destination
+end
+
+local plain = {}
+
+-- Forget what was learned of the last capture.
+function ti.forget_headers()
+  hint4, hint6, reach, plain = 34, 54, 128, {}
+end
+
+local function port_octets(port)
+  return char(floor(port / 256), port % 256)
+end
+
+-- The octets of a frame, the offset of its TCP header and its sender's key; nil where Wireshark saw no TCP.
+-- `known` senders are recognised by their addresses and ports alone, the others are held against what Wireshark says.
+function ti.locate(tvb, pinfo)
+  local captured = tvb:len()
+  if captured < 40 then
+    return nil
+  end
+  local raw = tvb:raw(0, captured < reach and captured or reach)
+  if byte(raw, hint4 - 19) == 69 and byte(raw, hint4 - 10) == TCP then
+    local key = plain[sub(raw, hint4 - 7, hint4 + 4)]
+    if key and byte(raw, hint4 - 12) == 0 and byte(raw, hint4 - 13) % 32 == 0 then
+      return raw, hint4, key, hint4 - 20
+    end
+  else
+    local first = byte(raw, hint6 - 39)
+    if first and first >= 96 and first < 112 and byte(raw, hint6 - 33) == TCP then
+      local key = plain[sub(raw, hint6 - 31, hint6 + 4)]
+      if key then
+        return raw, hint6, key, hint6 - 40
+      end
+    end
+  end
+  if pinfo.port_type ~= PT_TCP then
+    return nil
+  end
+  local ports = port_octets(pinfo.src_port) .. port_octets(pinfo.dst_port)
+  local at, ip, six = search(raw, ports)
+  if not at and captured > reach and reach < MOST_REACH then
+    reach = MOST_REACH
+    raw = tvb:raw(0, captured < reach and captured or reach)
+    at, ip, six = search(raw, ports)
+  end
+  if not at then
+    return nil
+  end
+  local source, destination = keys(raw, at, ip, six)
+  local key = source .. destination
+  if not six and ip == at - 20 then
+    hint4 = at
+    plain[sub(raw, at - 7, at + 4)] = key
+  elseif six and ip == at - 40 then
+    hint6 = at
+    plain[sub(raw, at - 31, at + 4)] = key
+  end
+  return raw, at, key, ip, source, destination
+end
+
+-- The segment whose header is at `at`, without its options; nil where the header was cut.
+function ti.read_segment(tvb, pinfo, raw, at, ip)
+  if #raw < at + 20 then
+    return nil
+  end
+  local s1, s2, s3, s4, a1, a2, a3, a4, offset, flags, w1, w2 = byte(raw, at + 5, at + 16)
+  local frame_end, stop = tvb:reported_len(), nil
+  if at - ip < 40 and byte(raw, ip + 1) < 96 then
+    local total = byte(raw, ip + 3) * 256 + byte(raw, ip + 4)
+    stop = total > 0 and ip + total or frame_end
+  else
+    local length = byte(raw, ip + 5) * 256 + byte(raw, ip + 6)
+    stop = length > 0 and ip + 40 + length or frame_end
+  end
+  local header = (offset - offset % 16) / 4
+  local payload = stop - at - (header > 20 and header or 20)
+  return {
+    number = pinfo.number,
+    time = floor(pinfo.rel_ts * 1000000000 + 0.5),
+    at = at,
+    header = header,
+    length = stop - at,
+    seq = ((s1 * 256 + s2) * 256 + s3) * 256 + s4,
+    ack = ((a1 * 256 + a2) * 256 + a3) * 256 + a4,
+    flags = flags,
+    window = w1 * 256 + w2,
+    payload = payload > 0 and payload or 0,
+    options = {},
+  }
+end
+
+-- The options of a segment.
+function ti.read_options(tvb, segment)
+  local length = math.min(segment.header, segment.length) - 20
+  local here = math.min(tvb:len(), segment.at + segment.header, segment.at + segment.length) - segment.at - 20
+  if segment.header <= 20 or length <= 0 or here <= 0 then
+    return {}
+  end
+  return ti.walk(tvb:raw(segment.at + 20, here), length)
+end

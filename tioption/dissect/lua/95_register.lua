@@ -1,0 +1,37 @@
+-- Preferences and registration.
+
+local protocol = ti.protocol
+ti.preferences = { relative = true, every_segment = true }
+
+protocol.prefs.kind_d = Pref.uint("Kind of Flow-D", definition.kinds.d, "TCP option kind of the data variant (OPT-02)")
+protocol.prefs.kind_c = Pref.uint("Kind of Flow-C", definition.kinds.c,
+  "TCP option kind of the control variant (OPT-02)")
+protocol.prefs.relative = Pref.bool("Relative positions in the Info column", true,
+  "Positions in the packet list count from the initial positions of the flow")
+protocol.prefs.every_segment = Pref.bool("Analyse every segment", true,
+  "Follow all segments of a flow, data too; without it only handshakes and options are looked at")
+
+local bound = {}
+
+local function bind(kinds)
+  local options = DissectorTable.get("tcp.option")
+  for _, kind in ipairs(bound) do
+    options:remove(kind, protocol)
+  end
+  bound = {}
+  for _, kind in ipairs(kinds) do
+    if kind > 1 and kind < 256 and kind ~= bound[1] then
+      options:add(kind, protocol)
+      bound[#bound + 1] = kind
+    end
+  end
+end
+
+function protocol.prefs_changed()
+  local prefs = protocol.prefs
+  ti.kinds.d, ti.kinds.c = prefs.kind_d, prefs.kind_c
+  ti.preferences.relative, ti.preferences.every_segment = prefs.relative, prefs.every_segment
+  bind({ prefs.kind_d, prefs.kind_c })
+end
+
+bind({ ti.kinds.d, ti.kinds.c })
