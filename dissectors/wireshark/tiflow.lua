@@ -16,6 +16,8 @@ set_plugin_info({
 
 -- What the files below share.
 local ti = { arguments = { ... } }
+-- Whether the frame being dissected has an option on one of the kinds: the option's dissector tells the analysis.
+local carrier = false
 
 local definition = {
   length = 20,
@@ -593,6 +595,11 @@ function ti.int64(value)
   return value < 0 and -Int64.new(-value % POW32, floor(-value / POW32)) or Int64.new(value % POW32, floor(value / POW32))
 end
 
+-- Whole nanoseconds from the seconds that Wireshark gives.
+function ti.nanoseconds(seconds)
+  return floor(seconds * 1000000000 + 0.5)
+end
+
 -- What ProtoField.relative_time takes, from nanoseconds.
 function ti.nstime(nanoseconds)
   local whole = nanoseconds >= 0 and floor(nanoseconds / 1000000000) or -floor(-nanoseconds / 1000000000)
@@ -839,21 +846,19 @@ local FIN, SYN, RST, ACK = 1, 2, 4, 16
 local flag, difference32 = ti.flag, ti.difference32
 local POW32 = 4294967296
 
+-- `first` is the sequence number of place 0; `factor` scales the window.
 local function new_direction()
-  return { segments = 0, sent = 0, acked = 0, furthest = 0, window = 0 }
+  return { segments = 0, sent = 0, acked = 0, window = 0, factor = 1 }
 end
 
--- The place of a sequence number, taken nearest to the furthest one; the first one asked for is 0 without a SYN.
+-- The place of a sequence number, taken nearest to what was sent and acknowledged; without a SYN the first number asked
+-- for is place 0.
 local function place(direction, seq)
   if not direction.first then
     direction.first = seq
   end
-  local furthest = direction.furthest
-  local count = furthest + difference32((seq - direction.first) % POW32, furthest % POW32)
-  if count > furthest then
-    direction.furthest = count
-  end
-  return count
+  local near = direction.sent > direction.acked and direction.sent or direction.acked
+  return near + difference32((seq - direction.first) % POW32, near % POW32)
 end
 ti.place = place
 
@@ -861,7 +866,6 @@ local function begin(direction, isn)
   direction.isn = isn
   direction.from_start = true
   direction.first = (isn + 1) % POW32
-  direction.furthest = 0
 end
 
 local function observe_syn(own, segment)
@@ -884,7 +888,8 @@ function ti.observe_direction(own, other, segment)
   end
   local window = segment.window
   if not syn and own.window_scale and other.window_scale then
-    window = window * 2 ^ own.window_scale
+    own.factor = 2 ^ own.window_scale
+    window = window * own.factor
   end
   if window > own.window then
     own.window = window
@@ -927,7 +932,8 @@ function ti.from_start(connection)
   return connection.forward.from_start and connection.reverse.from_start
 end
 
--- Each sender by its key, which names both ends: {connection, forward = whether it is the client}.
+-- Each sender by its key, which names both ends: its connection, whether it is the client, the direction it sends and
+-- the other one.
 ti.senders = {}
 ti.connections = 0
 
@@ -937,11 +943,7 @@ local function begins_another(sender, segment)
   if not flag(flags, SYN) or flag(flags, ACK) or flag(flags, RST) then
     return false
   end
-  local connection = sender.connection
-  local own, other = connection.forward, connection.reverse
-  if not sender.forward then
-    own, other = other, own
-  end
+  local connection, own, other = sender.connection, sender.own, sender.other
   if own.isn == segment.seq then
     return ti.closed(connection)
   end
@@ -954,7 +956,7 @@ local function new_connection(segment)
     index = ti.connections,
     first_frame = segment.number,
     first_time = segment.time,
-    last_time = segment.time,
+    last_seen = segment.seconds,
     client = from_server and segment.destination or segment.source,
     server = from_server and segment.source or segment.destination,
     forward = new_direction(),
@@ -964,9 +966,14 @@ local function new_connection(segment)
     findings = {},
   }
   ti.connections = ti.connections + 1
-  ti.senders[segment.key] = { connection = connection, forward = not from_server }
-  ti.senders[segment.reverse_key] = { connection = connection, forward = from_server }
-  return ti.senders[segment.key]
+  local client = { connection = connection, forward = true, own = connection.forward, other = connection.reverse }
+  local server = { connection = connection, forward = false, own = connection.reverse, other = connection.forward }
+  local own, other = client, server
+  if from_server then
+    own, other = server, client
+  end
+  ti.senders[segment.key], ti.senders[segment.reverse_key] = own, other
+  return own
 end
 
 -- The sender of a segment, of a new connection where it begins one.
@@ -980,20 +987,18 @@ end
 
 -- Takes the segment into its connection; the places of its first octet and of what it acknowledges are returned.
 function ti.observe_connection(sender, segment)
-  local connection = sender.connection
-  local own, other = connection.forward, connection.reverse
-  if not sender.forward then
-    own, other = other, own
-  end
-  local flags = segment.flags
-  local acked = ti.observe_direction(own, other, segment)
-  if flag(flags, RST) then
+  local connection, own = sender.connection, sender.own
+  local acked = ti.observe_direction(own, sender.other, segment)
+  if flag(segment.flags, RST) then
     connection.reset = true
   end
-  connection.last_time = segment.time
-  local at = not flag(flags, SYN) and own.first
-    and own.furthest + difference32((segment.seq - own.first) % POW32, own.furthest % POW32)
-  return at, acked
+  connection.last_seen = segment.seconds
+  return not flag(segment.flags, SYN) and own.first and place(own, segment.seq), acked
+end
+
+-- When a connection was heard last, in nanoseconds since the first frame.
+function ti.last_time(connection)
+  return ti.nanoseconds(connection.last_seen)
 end
 end
 do -- 50_handshake.lua
@@ -1308,7 +1313,7 @@ local function circumstances(found, segment, connection, resume)
   local old = resume.old
   local same = (connection.client == old.client and connection.server == old.server)
     or (connection.client == old.server and connection.server == old.client)
-  local silence, over = segment.time - old.last_time, ti.closed(old)
+  local silence, over = segment.time - ti.last_time(old), ti.closed(old)
   if resume.turned then
     add(found, "RES-18")
   elseif address(connection.client) ~= address(old.client) then
@@ -1377,6 +1382,7 @@ function ti.offered(segment, connection, offer)
   flow.resumes[#flow.resumes + 1] = resume
   old.left_by = old.left_by or {}
   table.insert(old.left_by, resume)
+  old.steady = false
   circumstances(found, segment, connection, resume)
   resume_positions(found, resume, not from_start(flow) and "note" or nil)
   return found
@@ -1395,8 +1401,8 @@ local function identifier(found, segment, answer)
   local last = flow.transports[#flow.transports].connection
   if not ti.closed(last) then
     add(found, "SEC-02")
-  elseif segment.time - last.last_time < QUARANTINE then
-    add(found, "RES-22", "found " .. math.floor((segment.time - last.last_time) / SECOND) .. " s")
+  elseif segment.time - ti.last_time(last) < QUARANTINE then
+    add(found, "RES-22", "found " .. math.floor((segment.time - ti.last_time(last)) / SECOND) .. " s")
   end
 end
 
@@ -1464,7 +1470,7 @@ function ti.confirmed(segment, connection)
     previous = before,
     confirmed_frame = segment.number,
     reconnect_time = connection.syn_time and segment.time - connection.syn_time,
-    outage = before and connection.first_time - before.connection.last_time,
+    outage = before and connection.first_time - ti.last_time(before.connection),
   }
   if before then
     before.next = before.next or transport
@@ -1493,8 +1499,7 @@ local function beyond_the_end(found, segment, sender)
     return
   end
   local anchor = sender.forward ~= transport.turned and transport.anchors.forward or transport.anchors.reverse
-  local own = sender.forward and connection.forward or connection.reverse
-  local last = add48(anchor, ti.place(own, segment.seq) + segment.payload)
+  local last = add48(anchor, ti.place(sender.own, segment.seq) + segment.payload)
   if count_of(ended, last) > ended.fin then
     add(found, "RES-15", "expected " .. at(ended, ended.fin) .. ", found " .. hex48(last))
   end
@@ -1502,7 +1507,6 @@ end
 
 -- RES-07, RES-09 and RES-11: what still happens on a transport that is being left.
 local function on_the_old(found, segment, sender, resume)
-  local connection = sender.connection
   local by_resumer = sender.forward ~= resume.turned
   if resume.confirmed_frame then
     if flag(segment.flags, FIN) then
@@ -1513,9 +1517,8 @@ local function on_the_old(found, segment, sender, resume)
   if (flag(segment.flags, RST) or flag(segment.flags, FIN)) and not by_resumer then
     add(found, "RES-07")
   end
-  local own = sender.forward and connection.forward or connection.reverse
-  if by_resumer and segment.payload > 0 and own.sent > resume.sent_on_old then
-    resume.sent_on_old = own.sent
+  if by_resumer and segment.payload > 0 and sender.own.sent > resume.sent_on_old then
+    resume.sent_on_old = sender.own.sent
     add(found, "RES-09")
   end
 end
@@ -1819,6 +1822,9 @@ end
 
 local plain = {}
 
+-- Methods of a Tvb; looking them up costs more than calling them.
+local len, raw_of
+
 -- Forget what was learned of the last capture.
 function ti.forget_headers()
   hint4, hint6, reach, plain = 34, 54, 128, {}
@@ -1828,25 +1834,33 @@ local function port_octets(port)
   return char(floor(port / 256), port % 256)
 end
 
--- The octets of a frame, the offset of its TCP header and its sender's key; nil where Wireshark saw no TCP.
--- `known` senders are recognised by their addresses and ports alone, the others are held against what Wireshark says.
+-- The octets of a frame, the offset of its TCP header, its sender's key, the offset of the IP header; nil where Wireshark
+-- saw no TCP. A sender that is known is recognised by addresses and ports where headers usually are, and the octets
+-- of its IP packet come next (0: not known); any other is held against what Wireshark says, and its ends are returned.
 function ti.locate(tvb, pinfo)
-  local captured = tvb:len()
+  if not len then
+    len, raw_of = tvb.len, tvb.raw
+  end
+  local captured = len(tvb)
   if captured < 40 then
     return nil
   end
-  local raw = tvb:raw(0, captured < reach and captured or reach)
-  if byte(raw, hint4 - 19) == 69 and byte(raw, hint4 - 10) == TCP then
-    local key = plain[sub(raw, hint4 - 7, hint4 + 4)]
-    if key and byte(raw, hint4 - 12) == 0 and byte(raw, hint4 - 13) % 32 == 0 then
-      return raw, hint4, key, hint4 - 20
+  local raw = raw_of(tvb, 0, captured < reach and captured or reach)
+  local at = hint4
+  local key = plain[sub(raw, at - 7, at + 4)]
+  if key then
+    -- Length, fragmentation and protocol: IPv4 without options, not a later fragment, TCP.
+    local version, _, t1, t2, _, _, f1, f2, _, protocol = byte(raw, at - 19, at - 10)
+    if version == 69 and protocol == TCP and f2 == 0 and f1 % 32 == 0 then
+      return raw, at, key, at - 20, t1 * 256 + t2
     end
   else
-    local first = byte(raw, hint6 - 39)
-    if first and first >= 96 and first < 112 and byte(raw, hint6 - 33) == TCP then
-      local key = plain[sub(raw, hint6 - 31, hint6 + 4)]
-      if key then
-        return raw, hint6, key, hint6 - 40
+    at = hint6
+    key = plain[sub(raw, at - 31, at + 4)]
+    if key then
+      local l1, l2, protocol = byte(raw, at - 35, at - 33)
+      if protocol == TCP and (byte(raw, at - 39) or 0) - 96 < 16 then
+        return raw, at, key, at - 40, l1 * 256 + l2 + 40
       end
     end
   end
@@ -1854,7 +1868,8 @@ function ti.locate(tvb, pinfo)
     return nil
   end
   local ports = port_octets(pinfo.src_port) .. port_octets(pinfo.dst_port)
-  local at, ip, six = search(raw, ports)
+  local ip, six
+  at, ip, six = search(raw, ports)
   if not at and captured > reach and reach < MOST_REACH then
     reach = MOST_REACH
     raw = tvb:raw(0, captured < reach and captured or reach)
@@ -1864,7 +1879,7 @@ function ti.locate(tvb, pinfo)
     return nil
   end
   local source, destination = keys(raw, at, ip, six)
-  local key = source .. destination
+  key = source .. destination
   if not six and ip == at - 20 then
     hint4 = at
     plain[sub(raw, at - 7, at + 4)] = key
@@ -1872,7 +1887,7 @@ function ti.locate(tvb, pinfo)
     hint6 = at
     plain[sub(raw, at - 31, at + 4)] = key
   end
-  return raw, at, key, ip, source, destination
+  return raw, at, key, ip, 0, source, destination
 end
 
 -- The segment whose header is at `at`, without its options; nil where the header was cut.
@@ -1882,18 +1897,20 @@ function ti.read_segment(tvb, pinfo, raw, at, ip)
   end
   local s1, s2, s3, s4, a1, a2, a3, a4, offset, flags, w1, w2 = byte(raw, at + 5, at + 16)
   local frame_end, stop = tvb:reported_len(), nil
-  if at - ip < 40 and byte(raw, ip + 1) < 96 then
+  if byte(raw, ip + 1) < 96 then
     local total = byte(raw, ip + 3) * 256 + byte(raw, ip + 4)
     stop = total > 0 and ip + total or frame_end
   else
     local length = byte(raw, ip + 5) * 256 + byte(raw, ip + 6)
     stop = length > 0 and ip + 40 + length or frame_end
   end
+  local seconds = pinfo.rel_ts
   local header = (offset - offset % 16) / 4
   local payload = stop - at - (header > 20 and header or 20)
   return {
     number = pinfo.number,
-    time = floor(pinfo.rel_ts * 1000000000 + 0.5),
+    seconds = seconds,
+    time = ti.nanoseconds(seconds),
     at = at,
     header = header,
     length = stop - at,
@@ -1962,9 +1979,6 @@ protocol.experts = experts
 
 local fields, hex48 = ti.fields, ti.hex48
 
--- Whether the frame being dissected carries an option on one of the kinds; set here, asked by the analysis.
-ti.carrier = false
-
 local function add_flow(tree, tvb, flow)
   tree:add(fields.variant, tvb(0, 1), flow.variant):set_generated()
   for _, field in ipairs(definition.fields) do
@@ -1995,7 +2009,7 @@ local function add_foreign(tree, tvb, experiment)
 end
 
 function protocol.dissector(tvb, pinfo, tree)
-  ti.carrier = not pinfo.in_error_pkt
+  carrier = carrier or not pinfo.in_error_pkt
   local octets = tvb:raw()
   local flow = ti.flow_option(octets)
   if flow then
@@ -2016,12 +2030,15 @@ do -- 80_analysis.lua
 -- remembered by frame number and only drawn when Wireshark asks for the frame again.
 
 local byte, flag = string.byte, ti.flag
-local SYN = 2
+local locate = ti.locate
+local SYN, ACK = 2, 16
+local POW30, POW31, POW32 = 1073741824, 2147483648, 4294967296
 local fields, experts, protocol = ti.fields, ti.experts, ti.protocol
 
 -- By frame number: who sent it, the places of its first octet and of what it acknowledges, and for the few frames that
 -- are more than data what the judgement was.
 local who, places, acked_places, records
+local senders
 
 -- What each key means: both ends, and the key of the other direction.
 local ends
@@ -2032,16 +2049,13 @@ local DECIDED = { confirmed = true, settled = true, legacy = true, failed = true
 
 function ti.reset()
   who, places, acked_places, records, ends = {}, {}, {}, {}, {}
-  ti.senders, ti.connections = {}, 0
+  senders = {}
+  ti.senders, ti.connections = senders, 0
   ti.flows, ti.named, ti.strangers, ti.halves = {}, {}, 0, {}
-  ti.carrier = false
+  carrier = false
   ti.forget_headers()
 end
 ti.reset()
-
-function ti.sender_in(frame)
-  return who[frame], places[frame]
-end
 
 local function learn_ends(key, source, destination)
   if source and not ends[key] then
@@ -2050,6 +2064,63 @@ local function learn_ends(key, source, destination)
     ends[other] = { source = destination, destination = source, other = key }
   end
   return ends[key]
+end
+
+-- Whether nothing but how far it has come can change in a connection as long as it only carries data.
+local function steady(connection)
+  local resume = connection.resume
+  return connection.handshake.state == "settled" and not connection.left_by
+    and not (resume and (resume.bytes_gone or resume.own.fin or resume.other.fin)) and connection.transport
+end
+
+-- Takes in a segment of data or a pure ACK on a steady connection: the same as `observe` would do, without its tables.
+local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
+  local s1, s2, s3, s4, a1, a2, a3, a4, offset, _, w1, w2 = byte(raw, at + 5, at + 16)
+  local own, other = sender.own, sender.other
+  local sent, acked = own.sent, own.acked
+  local near = sent > acked and sent or acked
+  local place = near + (s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first - near + POW31) % POW32 - POW31
+  if size == 0 then -- before segmentation offload the frame's own length holds
+    size = tvb:reported_len() - ip
+  end
+  local length = ip + size - at - (offset - offset % 16) / 4
+  if length > 0 and place + length > sent then
+    own.sent = place + length
+  end
+  sent, acked = other.sent, other.acked
+  near = sent > acked and sent or acked
+  local reached = near + (a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first - near + POW31) % POW32 - POW31
+  if reached > acked then
+    local fin = other.fin
+    other.acked = fin and reached > fin and fin or reached
+  end
+  local window = (w1 * 256 + w2) * own.factor
+  if window > own.window then
+    own.window = window
+  end
+  sender.connection.last_seen = pinfo.rel_ts
+  who[number] = sender
+  if near >= POW30 or place >= POW30 then -- beyond, a number alone no longer tells the place
+    places[number], acked_places[number] = place, reached
+  end
+end
+
+-- The places of a segment's first octet and of what it acknowledges.
+local function places_of(number, sender, raw, at)
+  local record = places[number] or acked_places[number]
+  if record then
+    return places[number], acked_places[number]
+  end
+  local s1, s2, s3, s4, a1, a2, a3, a4, _, flags = byte(raw, at + 5, at + 14)
+  local own, other = sender.own, sender.other
+  local place = not flag(flags, SYN) and own.first
+    and (s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first + POW31) % POW32 - POW31
+  local reached = flag(flags, ACK) and other.first
+    and (a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first + POW31) % POW32 - POW31
+  if reached and other.fin and reached > other.fin then
+    reached = other.fin
+  end
+  return place, reached
 end
 
 -- Judges a frame that is seen for the first time.
@@ -2068,12 +2139,16 @@ local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   connection.tracked = connection.tracked or carrier
   local place, acked = ti.observe_connection(sender, segment)
   local number = segment.number
-  who[number], places[number], acked_places[number] = sender, place or nil, acked
+  who[number] = sender
+  if (place and place >= POW30) or (acked and acked >= POW30) then
+    places[number], acked_places[number] = place or nil, acked
+  end
   local record = ti.judge(segment, sender)
   if record.phase or #record.findings > 0 or connection.transport and connection.transport.confirmed_frame == number then
     records[number] = record
   end
   local state = connection.handshake.state
+  connection.steady = steady(connection)
   connection.quiet = (not connection.tracked and OVER[state]) or (not ti.preferences.every_segment and DECIDED[state])
 end
 
@@ -2104,12 +2179,11 @@ local function add_finding(tree, one)
   tree:add_proto_expert_info(experts[one.rule .. one.severity] or experts[one.rule .. "note"], text)
 end
 
-local function draw_transport(tree, transport, sender, number)
+local function draw_transport(tree, transport, sender, number, place, acked)
   tree:add(fields.transport, transport.number):set_generated()
   add_frame(tree, "transport.previous", transport.previous)
   add_frame(tree, "transport.next", transport.next)
   local forward = sender.forward ~= transport.turned
-  local place, acked = places[number], acked_places[number]
   if place then
     add_position(tree, "position", transport, forward, place)
   end
@@ -2123,7 +2197,7 @@ local function draw_transport(tree, transport, sender, number)
 end
 
 -- The block on a frame: flow and transport, where it stands in both streams, what it breaks.
-local function draw(tvb, tree, number, sender, record)
+local function draw(tvb, tree, number, sender, record, raw, at)
   local connection = sender.connection
   local flow, transport = connection.flow, connection.transport
   local ended = not transport and OVER[connection.handshake.state]
@@ -2134,7 +2208,7 @@ local function draw(tvb, tree, number, sender, record)
   if flow then
     block:add(fields.flow, flow.index):set_generated()
     if transport then
-      draw_transport(block, transport, sender, number)
+      draw_transport(block, transport, sender, number, places_of(number, sender, raw, at))
     elseif not ended and connection.resume then
       block:add(fields.transport, #flow.transports + 1):set_generated()
     end
@@ -2172,34 +2246,45 @@ local function summarize(pinfo, sender, record)
 end
 
 local analysis = Proto.new("tiflow_analysis", "TI-flow analysis")
-local wanted
+
+-- This plugin's protocol, and the method of a tree that tells whether anybody wants to see it.
+local wanted, referenced
 
 function analysis.dissector(tvb, pinfo, tree)
-  local carrier = ti.carrier
-  ti.carrier = false
-  local raw, at, key, ip, source, destination = ti.locate(tvb, pinfo)
+  local carried = carrier
+  carrier = false
+  local raw, at, key, ip, size, source, destination = locate(tvb, pinfo)
   if not raw then
     return
   end
-  local sender = ti.senders[key]
-  if sender and sender.connection.quiet and not carrier and not flag(byte(raw, at + 14) or 0, SYN) then
-    return
+  local sender = senders[key]
+  local flags = sender and not carried and byte(raw, at + 14)
+  if flags then
+    if sender.connection.quiet and flags % 4 < SYN then
+      return
+    end
+    flags = flags % 32
   end
   local number = pinfo.number
+  referenced = referenced or tree.referenced
   if not who[number] then
-    observe(tvb, pinfo, raw, at, ip, key, learn_ends(key, source, destination), carrier)
+    if (flags == 16 or flags == 24) and sender.connection.steady and #raw >= at + 20 then
+      carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
+      if not referenced(tree, wanted) then
+        return
+      end
+    else
+      observe(tvb, pinfo, raw, at, ip, key, learn_ends(key, source, destination), carried)
+    end
   end
   sender = who[number]
-  if not sender then
-    return
-  end
   local record = records[number]
   if record then
     summarize(pinfo, sender, record)
-  elseif not (tree.visible or tree:referenced(wanted)) then
+  elseif not sender or not referenced(tree, wanted) then
     return
   end
-  draw(tvb, tree, number, sender, record)
+  draw(tvb, tree, number, sender, record, raw, at)
 end
 
 function analysis.init()

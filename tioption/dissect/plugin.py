@@ -34,6 +34,8 @@ set_plugin_info({{
 
 -- What the files below share.
 local ti = {{ arguments = {{ ... }} }}
+-- Whether the frame being dissected has an option on one of the kinds: the option's dissector tells the analysis.
+local carrier = false
 """
 
 

@@ -46,6 +46,11 @@ function ti.int64(value)
   return value < 0 and -Int64.new(-value % POW32, floor(-value / POW32)) or Int64.new(value % POW32, floor(value / POW32))
 end
 
+-- Whole nanoseconds from the seconds that Wireshark gives.
+function ti.nanoseconds(seconds)
+  return floor(seconds * 1000000000 + 0.5)
+end
+
 -- What ProtoField.relative_time takes, from nanoseconds.
 function ti.nstime(nanoseconds)
   local whole = nanoseconds >= 0 and floor(nanoseconds / 1000000000) or -floor(-nanoseconds / 1000000000)

@@ -5,21 +5,19 @@ local FIN, SYN, RST, ACK = 1, 2, 4, 16
 local flag, difference32 = ti.flag, ti.difference32
 local POW32 = 4294967296
 
+-- `first` is the sequence number of place 0; `factor` scales the window.
 local function new_direction()
-  return { segments = 0, sent = 0, acked = 0, furthest = 0, window = 0 }
+  return { segments = 0, sent = 0, acked = 0, window = 0, factor = 1 }
 end
 
--- The place of a sequence number, taken nearest to the furthest one; the first one asked for is 0 without a SYN.
+-- The place of a sequence number, taken nearest to what was sent and acknowledged; without a SYN the first number asked
+-- for is place 0.
 local function place(direction, seq)
   if not direction.first then
     direction.first = seq
   end
-  local furthest = direction.furthest
-  local count = furthest + difference32((seq - direction.first) % POW32, furthest % POW32)
-  if count > furthest then
-    direction.furthest = count
-  end
-  return count
+  local near = direction.sent > direction.acked and direction.sent or direction.acked
+  return near + difference32((seq - direction.first) % POW32, near % POW32)
 end
 ti.place = place
 
@@ -27,7 +25,6 @@ local function begin(direction, isn)
   direction.isn = isn
   direction.from_start = true
   direction.first = (isn + 1) % POW32
-  direction.furthest = 0
 end
 
 local function observe_syn(own, segment)
@@ -50,7 +47,8 @@ function ti.observe_direction(own, other, segment)
   end
   local window = segment.window
   if not syn and own.window_scale and other.window_scale then
-    window = window * 2 ^ own.window_scale
+    own.factor = 2 ^ own.window_scale
+    window = window * own.factor
   end
   if window > own.window then
     own.window = window
@@ -93,7 +91,8 @@ function ti.from_start(connection)
   return connection.forward.from_start and connection.reverse.from_start
 end
 
--- Each sender by its key, which names both ends: {connection, forward = whether it is the client}.
+-- Each sender by its key, which names both ends: its connection, whether it is the client, the direction it sends and
+-- the other one.
 ti.senders = {}
 ti.connections = 0
 
@@ -103,11 +102,7 @@ local function begins_another(sender, segment)
   if not flag(flags, SYN) or flag(flags, ACK) or flag(flags, RST) then
     return false
   end
-  local connection = sender.connection
-  local own, other = connection.forward, connection.reverse
-  if not sender.forward then
-    own, other = other, own
-  end
+  local connection, own, other = sender.connection, sender.own, sender.other
   if own.isn == segment.seq then
     return ti.closed(connection)
   end
@@ -120,7 +115,7 @@ local function new_connection(segment)
     index = ti.connections,
     first_frame = segment.number,
     first_time = segment.time,
-    last_time = segment.time,
+    last_seen = segment.seconds,
     client = from_server and segment.destination or segment.source,
     server = from_server and segment.source or segment.destination,
     forward = new_direction(),
@@ -130,9 +125,14 @@ local function new_connection(segment)
     findings = {},
   }
   ti.connections = ti.connections + 1
-  ti.senders[segment.key] = { connection = connection, forward = not from_server }
-  ti.senders[segment.reverse_key] = { connection = connection, forward = from_server }
-  return ti.senders[segment.key]
+  local client = { connection = connection, forward = true, own = connection.forward, other = connection.reverse }
+  local server = { connection = connection, forward = false, own = connection.reverse, other = connection.forward }
+  local own, other = client, server
+  if from_server then
+    own, other = server, client
+  end
+  ti.senders[segment.key], ti.senders[segment.reverse_key] = own, other
+  return own
 end
 
 -- The sender of a segment, of a new connection where it begins one.
@@ -146,18 +146,16 @@ end
 
 -- Takes the segment into its connection; the places of its first octet and of what it acknowledges are returned.
 function ti.observe_connection(sender, segment)
-  local connection = sender.connection
-  local own, other = connection.forward, connection.reverse
-  if not sender.forward then
-    own, other = other, own
-  end
-  local flags = segment.flags
-  local acked = ti.observe_direction(own, other, segment)
-  if flag(flags, RST) then
+  local connection, own = sender.connection, sender.own
+  local acked = ti.observe_direction(own, sender.other, segment)
+  if flag(segment.flags, RST) then
     connection.reset = true
   end
-  connection.last_time = segment.time
-  local at = not flag(flags, SYN) and own.first
-    and own.furthest + difference32((segment.seq - own.first) % POW32, own.furthest % POW32)
-  return at, acked
+  connection.last_seen = segment.seconds
+  return not flag(segment.flags, SYN) and own.first and place(own, segment.seq), acked
+end
+
+-- When a connection was heard last, in nanoseconds since the first frame.
+function ti.last_time(connection)
+  return ti.nanoseconds(connection.last_seen)
 end

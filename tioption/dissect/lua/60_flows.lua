@@ -98,7 +98,7 @@ local function circumstances(found, segment, connection, resume)
   local old = resume.old
   local same = (connection.client == old.client and connection.server == old.server)
     or (connection.client == old.server and connection.server == old.client)
-  local silence, over = segment.time - old.last_time, ti.closed(old)
+  local silence, over = segment.time - ti.last_time(old), ti.closed(old)
   if resume.turned then
     add(found, "RES-18")
   elseif address(connection.client) ~= address(old.client) then
@@ -167,6 +167,7 @@ function ti.offered(segment, connection, offer)
   flow.resumes[#flow.resumes + 1] = resume
   old.left_by = old.left_by or {}
   table.insert(old.left_by, resume)
+  old.steady = false
   circumstances(found, segment, connection, resume)
   resume_positions(found, resume, not from_start(flow) and "note" or nil)
   return found
@@ -185,8 +186,8 @@ local function identifier(found, segment, answer)
   local last = flow.transports[#flow.transports].connection
   if not ti.closed(last) then
     add(found, "SEC-02")
-  elseif segment.time - last.last_time < QUARANTINE then
-    add(found, "RES-22", "found " .. math.floor((segment.time - last.last_time) / SECOND) .. " s")
+  elseif segment.time - ti.last_time(last) < QUARANTINE then
+    add(found, "RES-22", "found " .. math.floor((segment.time - ti.last_time(last)) / SECOND) .. " s")
   end
 end
 
@@ -254,7 +255,7 @@ function ti.confirmed(segment, connection)
     previous = before,
     confirmed_frame = segment.number,
     reconnect_time = connection.syn_time and segment.time - connection.syn_time,
-    outage = before and connection.first_time - before.connection.last_time,
+    outage = before and connection.first_time - ti.last_time(before.connection),
   }
   if before then
     before.next = before.next or transport
@@ -283,8 +284,7 @@ local function beyond_the_end(found, segment, sender)
     return
   end
   local anchor = sender.forward ~= transport.turned and transport.anchors.forward or transport.anchors.reverse
-  local own = sender.forward and connection.forward or connection.reverse
-  local last = add48(anchor, ti.place(own, segment.seq) + segment.payload)
+  local last = add48(anchor, ti.place(sender.own, segment.seq) + segment.payload)
   if count_of(ended, last) > ended.fin then
     add(found, "RES-15", "expected " .. at(ended, ended.fin) .. ", found " .. hex48(last))
   end
@@ -292,7 +292,6 @@ end
 
 -- RES-07, RES-09 and RES-11: what still happens on a transport that is being left.
 local function on_the_old(found, segment, sender, resume)
-  local connection = sender.connection
   local by_resumer = sender.forward ~= resume.turned
   if resume.confirmed_frame then
     if flag(segment.flags, FIN) then
@@ -303,9 +302,8 @@ local function on_the_old(found, segment, sender, resume)
   if (flag(segment.flags, RST) or flag(segment.flags, FIN)) and not by_resumer then
     add(found, "RES-07")
   end
-  local own = sender.forward and connection.forward or connection.reverse
-  if by_resumer and segment.payload > 0 and own.sent > resume.sent_on_old then
-    resume.sent_on_old = own.sent
+  if by_resumer and segment.payload > 0 and sender.own.sent > resume.sent_on_old then
+    resume.sent_on_old = sender.own.sent
     add(found, "RES-09")
   end
 end

@@ -82,6 +82,9 @@ end
 
 local plain = {}
 
+-- Methods of a Tvb; looking them up costs more than calling them.
+local len, raw_of
+
 -- Forget what was learned of the last capture.
 function ti.forget_headers()
   hint4, hint6, reach, plain = 34, 54, 128, {}
@@ -91,25 +94,33 @@ local function port_octets(port)
   return char(floor(port / 256), port % 256)
 end
 
--- The octets of a frame, the offset of its TCP header and its sender's key; nil where Wireshark saw no TCP.
--- `known` senders are recognised by their addresses and ports alone, the others are held against what Wireshark says.
+-- The octets of a frame, the offset of its TCP header, its sender's key, the offset of the IP header; nil where Wireshark
+-- saw no TCP. A sender that is known is recognised by addresses and ports where headers usually are, and the octets
+-- of its IP packet come next (0: not known); any other is held against what Wireshark says, and its ends are returned.
 function ti.locate(tvb, pinfo)
-  local captured = tvb:len()
+  if not len then
+    len, raw_of = tvb.len, tvb.raw
+  end
+  local captured = len(tvb)
   if captured < 40 then
     return nil
   end
-  local raw = tvb:raw(0, captured < reach and captured or reach)
-  if byte(raw, hint4 - 19) == 69 and byte(raw, hint4 - 10) == TCP then
-    local key = plain[sub(raw, hint4 - 7, hint4 + 4)]
-    if key and byte(raw, hint4 - 12) == 0 and byte(raw, hint4 - 13) % 32 == 0 then
-      return raw, hint4, key, hint4 - 20
+  local raw = raw_of(tvb, 0, captured < reach and captured or reach)
+  local at = hint4
+  local key = plain[sub(raw, at - 7, at + 4)]
+  if key then
+    -- Length, fragmentation and protocol: IPv4 without options, not a later fragment, TCP.
+    local version, _, t1, t2, _, _, f1, f2, _, protocol = byte(raw, at - 19, at - 10)
+    if version == 69 and protocol == TCP and f2 == 0 and f1 % 32 == 0 then
+      return raw, at, key, at - 20, t1 * 256 + t2
     end
   else
-    local first = byte(raw, hint6 - 39)
-    if first and first >= 96 and first < 112 and byte(raw, hint6 - 33) == TCP then
-      local key = plain[sub(raw, hint6 - 31, hint6 + 4)]
-      if key then
-        return raw, hint6, key, hint6 - 40
+    at = hint6
+    key = plain[sub(raw, at - 31, at + 4)]
+    if key then
+      local l1, l2, protocol = byte(raw, at - 35, at - 33)
+      if protocol == TCP and (byte(raw, at - 39) or 0) - 96 < 16 then
+        return raw, at, key, at - 40, l1 * 256 + l2 + 40
       end
     end
   end
@@ -117,7 +128,8 @@ function ti.locate(tvb, pinfo)
     return nil
   end
   local ports = port_octets(pinfo.src_port) .. port_octets(pinfo.dst_port)
-  local at, ip, six = search(raw, ports)
+  local ip, six
+  at, ip, six = search(raw, ports)
   if not at and captured > reach and reach < MOST_REACH then
     reach = MOST_REACH
     raw = tvb:raw(0, captured < reach and captured or reach)
@@ -127,7 +139,7 @@ function ti.locate(tvb, pinfo)
     return nil
   end
   local source, destination = keys(raw, at, ip, six)
-  local key = source .. destination
+  key = source .. destination
   if not six and ip == at - 20 then
     hint4 = at
     plain[sub(raw, at - 7, at + 4)] = key
@@ -135,7 +147,7 @@ function ti.locate(tvb, pinfo)
     hint6 = at
     plain[sub(raw, at - 31, at + 4)] = key
   end
-  return raw, at, key, ip, source, destination
+  return raw, at, key, ip, 0, source, destination
 end
 
 -- The segment whose header is at `at`, without its options; nil where the header was cut.
@@ -145,18 +157,20 @@ function ti.read_segment(tvb, pinfo, raw, at, ip)
   end
   local s1, s2, s3, s4, a1, a2, a3, a4, offset, flags, w1, w2 = byte(raw, at + 5, at + 16)
   local frame_end, stop = tvb:reported_len(), nil
-  if at - ip < 40 and byte(raw, ip + 1) < 96 then
+  if byte(raw, ip + 1) < 96 then
     local total = byte(raw, ip + 3) * 256 + byte(raw, ip + 4)
     stop = total > 0 and ip + total or frame_end
   else
     local length = byte(raw, ip + 5) * 256 + byte(raw, ip + 6)
     stop = length > 0 and ip + 40 + length or frame_end
   end
+  local seconds = pinfo.rel_ts
   local header = (offset - offset % 16) / 4
   local payload = stop - at - (header > 20 and header or 20)
   return {
     number = pinfo.number,
-    time = floor(pinfo.rel_ts * 1000000000 + 0.5),
+    seconds = seconds,
+    time = ti.nanoseconds(seconds),
     at = at,
     header = header,
     length = stop - at,

@@ -43,9 +43,6 @@ protocol.experts = experts
 
 local fields, hex48 = ti.fields, ti.hex48
 
--- Whether the frame being dissected carries an option on one of the kinds; set here, asked by the analysis.
-ti.carrier = false
-
 local function add_flow(tree, tvb, flow)
   tree:add(fields.variant, tvb(0, 1), flow.variant):set_generated()
   for _, field in ipairs(definition.fields) do
@@ -76,7 +73,7 @@ local function add_foreign(tree, tvb, experiment)
 end
 
 function protocol.dissector(tvb, pinfo, tree)
-  ti.carrier = not pinfo.in_error_pkt
+  carrier = carrier or not pinfo.in_error_pkt
   local octets = tvb:raw()
   local flow = ti.flow_option(octets)
   if flow then

@@ -2,12 +2,15 @@
 -- remembered by frame number and only drawn when Wireshark asks for the frame again.
 
 local byte, flag = string.byte, ti.flag
-local SYN = 2
+local locate = ti.locate
+local SYN, ACK = 2, 16
+local POW30, POW31, POW32 = 1073741824, 2147483648, 4294967296
 local fields, experts, protocol = ti.fields, ti.experts, ti.protocol
 
 -- By frame number: who sent it, the places of its first octet and of what it acknowledges, and for the few frames that
 -- are more than data what the judgement was.
 local who, places, acked_places, records
+local senders
 
 -- What each key means: both ends, and the key of the other direction.
 local ends
@@ -18,16 +21,13 @@ local DECIDED = { confirmed = true, settled = true, legacy = true, failed = true
 
 function ti.reset()
   who, places, acked_places, records, ends = {}, {}, {}, {}, {}
-  ti.senders, ti.connections = {}, 0
+  senders = {}
+  ti.senders, ti.connections = senders, 0
   ti.flows, ti.named, ti.strangers, ti.halves = {}, {}, 0, {}
-  ti.carrier = false
+  carrier = false
   ti.forget_headers()
 end
 ti.reset()
-
-function ti.sender_in(frame)
-  return who[frame], places[frame]
-end
 
 local function learn_ends(key, source, destination)
   if source and not ends[key] then
@@ -36,6 +36,63 @@ local function learn_ends(key, source, destination)
     ends[other] = { source = destination, destination = source, other = key }
   end
   return ends[key]
+end
+
+-- Whether nothing but how far it has come can change in a connection as long as it only carries data.
+local function steady(connection)
+  local resume = connection.resume
+  return connection.handshake.state == "settled" and not connection.left_by
+    and not (resume and (resume.bytes_gone or resume.own.fin or resume.other.fin)) and connection.transport
+end
+
+-- Takes in a segment of data or a pure ACK on a steady connection: the same as `observe` would do, without its tables.
+local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
+  local s1, s2, s3, s4, a1, a2, a3, a4, offset, _, w1, w2 = byte(raw, at + 5, at + 16)
+  local own, other = sender.own, sender.other
+  local sent, acked = own.sent, own.acked
+  local near = sent > acked and sent or acked
+  local place = near + (s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first - near + POW31) % POW32 - POW31
+  if size == 0 then -- before segmentation offload the frame's own length holds
+    size = tvb:reported_len() - ip
+  end
+  local length = ip + size - at - (offset - offset % 16) / 4
+  if length > 0 and place + length > sent then
+    own.sent = place + length
+  end
+  sent, acked = other.sent, other.acked
+  near = sent > acked and sent or acked
+  local reached = near + (a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first - near + POW31) % POW32 - POW31
+  if reached > acked then
+    local fin = other.fin
+    other.acked = fin and reached > fin and fin or reached
+  end
+  local window = (w1 * 256 + w2) * own.factor
+  if window > own.window then
+    own.window = window
+  end
+  sender.connection.last_seen = pinfo.rel_ts
+  who[number] = sender
+  if near >= POW30 or place >= POW30 then -- beyond, a number alone no longer tells the place
+    places[number], acked_places[number] = place, reached
+  end
+end
+
+-- The places of a segment's first octet and of what it acknowledges.
+local function places_of(number, sender, raw, at)
+  local record = places[number] or acked_places[number]
+  if record then
+    return places[number], acked_places[number]
+  end
+  local s1, s2, s3, s4, a1, a2, a3, a4, _, flags = byte(raw, at + 5, at + 14)
+  local own, other = sender.own, sender.other
+  local place = not flag(flags, SYN) and own.first
+    and (s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first + POW31) % POW32 - POW31
+  local reached = flag(flags, ACK) and other.first
+    and (a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first + POW31) % POW32 - POW31
+  if reached and other.fin and reached > other.fin then
+    reached = other.fin
+  end
+  return place, reached
 end
 
 -- Judges a frame that is seen for the first time.
@@ -54,12 +111,16 @@ local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   connection.tracked = connection.tracked or carrier
   local place, acked = ti.observe_connection(sender, segment)
   local number = segment.number
-  who[number], places[number], acked_places[number] = sender, place or nil, acked
+  who[number] = sender
+  if (place and place >= POW30) or (acked and acked >= POW30) then
+    places[number], acked_places[number] = place or nil, acked
+  end
   local record = ti.judge(segment, sender)
   if record.phase or #record.findings > 0 or connection.transport and connection.transport.confirmed_frame == number then
     records[number] = record
   end
   local state = connection.handshake.state
+  connection.steady = steady(connection)
   connection.quiet = (not connection.tracked and OVER[state]) or (not ti.preferences.every_segment and DECIDED[state])
 end
 
@@ -90,12 +151,11 @@ local function add_finding(tree, one)
   tree:add_proto_expert_info(experts[one.rule .. one.severity] or experts[one.rule .. "note"], text)
 end
 
-local function draw_transport(tree, transport, sender, number)
+local function draw_transport(tree, transport, sender, number, place, acked)
   tree:add(fields.transport, transport.number):set_generated()
   add_frame(tree, "transport.previous", transport.previous)
   add_frame(tree, "transport.next", transport.next)
   local forward = sender.forward ~= transport.turned
-  local place, acked = places[number], acked_places[number]
   if place then
     add_position(tree, "position", transport, forward, place)
   end
@@ -109,7 +169,7 @@ local function draw_transport(tree, transport, sender, number)
 end
 
 -- The block on a frame: flow and transport, where it stands in both streams, what it breaks.
-local function draw(tvb, tree, number, sender, record)
+local function draw(tvb, tree, number, sender, record, raw, at)
   local connection = sender.connection
   local flow, transport = connection.flow, connection.transport
   local ended = not transport and OVER[connection.handshake.state]
@@ -120,7 +180,7 @@ local function draw(tvb, tree, number, sender, record)
   if flow then
     block:add(fields.flow, flow.index):set_generated()
     if transport then
-      draw_transport(block, transport, sender, number)
+      draw_transport(block, transport, sender, number, places_of(number, sender, raw, at))
     elseif not ended and connection.resume then
       block:add(fields.transport, #flow.transports + 1):set_generated()
     end
@@ -158,34 +218,45 @@ local function summarize(pinfo, sender, record)
 end
 
 local analysis = Proto.new("tiflow_analysis", "TI-flow analysis")
-local wanted
+
+-- This plugin's protocol, and the method of a tree that tells whether anybody wants to see it.
+local wanted, referenced
 
 function analysis.dissector(tvb, pinfo, tree)
-  local carrier = ti.carrier
-  ti.carrier = false
-  local raw, at, key, ip, source, destination = ti.locate(tvb, pinfo)
+  local carried = carrier
+  carrier = false
+  local raw, at, key, ip, size, source, destination = locate(tvb, pinfo)
   if not raw then
     return
   end
-  local sender = ti.senders[key]
-  if sender and sender.connection.quiet and not carrier and not flag(byte(raw, at + 14) or 0, SYN) then
-    return
+  local sender = senders[key]
+  local flags = sender and not carried and byte(raw, at + 14)
+  if flags then
+    if sender.connection.quiet and flags % 4 < SYN then
+      return
+    end
+    flags = flags % 32
   end
   local number = pinfo.number
+  referenced = referenced or tree.referenced
   if not who[number] then
-    observe(tvb, pinfo, raw, at, ip, key, learn_ends(key, source, destination), carrier)
+    if (flags == 16 or flags == 24) and sender.connection.steady and #raw >= at + 20 then
+      carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
+      if not referenced(tree, wanted) then
+        return
+      end
+    else
+      observe(tvb, pinfo, raw, at, ip, key, learn_ends(key, source, destination), carried)
+    end
   end
   sender = who[number]
-  if not sender then
-    return
-  end
   local record = records[number]
   if record then
     summarize(pinfo, sender, record)
-  elseif not (tree.visible or tree:referenced(wanted)) then
+  elseif not sender or not referenced(tree, wanted) then
     return
   end
-  draw(tvb, tree, number, sender, record)
+  draw(tvb, tree, number, sender, record, raw, at)
 end
 
 function analysis.init()
