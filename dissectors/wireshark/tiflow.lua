@@ -64,6 +64,8 @@ local definition = {
       title = "Phase", doc = "what the segment with the option is to its handshake" },
     { name = "rule", type = "string", base = "NONE",
       title = "Rule", doc = "each rule the segment breaks or is noted for" },
+    { name = "severity", type = "string", base = "NONE",
+      title = "Severity", doc = "of each rule: violation, warning or note" },
     { name = "flow", type = "uint32", base = "DEC",
       title = "Flow", doc = "number of the flow, from 0, on all its segments and transports" },
     { name = "transport", type = "uint32", base = "DEC",
@@ -93,6 +95,7 @@ local definition = {
     ["experiment.data"] = "Data",
     ["phase"] = "Phase",
     ["rule"] = "Rule",
+    ["severity"] = "Severity",
     ["flow"] = "Flow",
     ["transport"] = "Transport",
     ["transport.previous"] = "Previous transport",
@@ -1234,9 +1237,14 @@ end
 
 local function new_flow(option)
   local flow = { index = #ti.flows, variant = option.variant, tifid = option.tifid, transports = {}, resumes = {},
-    findings = {} }
+    connections = {} }
   ti.flows[#ti.flows + 1] = flow
   return flow
+end
+
+local function join(connection, flow)
+  connection.flow = flow
+  flow.connections[#flow.connections + 1] = connection
 end
 
 -- The direction of a transport that carries the stream of the host that opened the flow (`forward`) or the other one.
@@ -1354,7 +1362,7 @@ function ti.offered(segment, connection, offer)
   local found = {}
   local flow = offer.second ~= 0 and ti.named[name_of(offer)] or nil
   if not flow then
-    connection.flow = new_flow(offer)
+    join(connection, new_flow(offer))
     if offer.second == 0 then
       sequence(found, segment, offer)
     else
@@ -1362,7 +1370,7 @@ function ti.offered(segment, connection, offer)
     end
     return found
   end
-  connection.flow = flow
+  join(connection, flow)
   local latest = flow.transports[#flow.transports]
   local old, first = latest.connection, flow.transports[1].connection
   local server, client = address(first.server), address(first.client)
@@ -1411,7 +1419,7 @@ function ti.answered(segment, connection)
   local found, handshake, resume = {}, connection.handshake, connection.resume
   local answer = handshake.answer
   if not connection.flow then
-    connection.flow = new_flow(answer)
+    join(connection, new_flow(answer))
   elseif not resume and not ti.resumes(handshake) then
     connection.flow.tifid = answer.tifid
   end
@@ -1449,7 +1457,7 @@ function ti.confirmed(segment, connection)
     local flow = connection.flow
     if not flow or #flow.transports > 0 then
       flow = new_flow(answer)
-      connection.flow = flow
+      join(connection, flow)
     end
     flow.variant, flow.tifid = answer.variant, answer.tifid
     -- Without its SYN nobody knows whether the transport opened the flow or resumed it.
@@ -2026,8 +2034,8 @@ function protocol.dissector(tvb, pinfo, tree)
 end
 end
 do -- 80_analysis.lua
--- The analysis of every segment of a flow. Each frame is judged once, when it is first seen, in order; what was found is
--- remembered by frame number and only drawn when Wireshark asks for the frame again.
+-- The analysis of every segment of a flow. Each frame is judged when it is first visited, in order; what was found is
+-- remembered by frame number and only drawn when Wireshark visits the frame again.
 
 local byte, flag = string.byte, ti.flag
 local locate = ti.locate
@@ -2099,7 +2107,7 @@ local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
     own.window = window
   end
   sender.connection.last_seen = pinfo.rel_ts
-  who[number] = sender
+  who[number], records[number] = sender, nil
   if near >= POW30 or place >= POW30 then -- beyond, a number alone no longer tells the place
     places[number], acked_places[number] = place, reached
   end
@@ -2123,10 +2131,20 @@ local function places_of(number, sender, raw, at)
   return place, reached
 end
 
+-- Who sent a frame of a flow, and the place of its first octet.
+function ti.sender_in(number, raw, at)
+  local sender = raw and who[number]
+  if not sender then
+    return nil
+  end
+  return sender, (places_of(number, sender, raw, at))
+end
+
 -- Judges a frame that is seen for the first time.
 local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   local segment = ti.read_segment(tvb, pinfo, raw, at, ip)
   if not segment then
+    who[pinfo.number], records[pinfo.number] = nil, nil
     return
   end
   segment.key, segment.reverse_key = key, known.other
@@ -2139,17 +2157,17 @@ local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   connection.tracked = connection.tracked or carrier
   local place, acked = ti.observe_connection(sender, segment)
   local number = segment.number
-  who[number] = sender
+  who[number], places[number], acked_places[number] = sender, nil, nil
   if (place and place >= POW30) or (acked and acked >= POW30) then
     places[number], acked_places[number] = place or nil, acked
   end
   local record = ti.judge(segment, sender)
-  if record.phase or #record.findings > 0 or connection.transport and connection.transport.confirmed_frame == number then
-    records[number] = record
-  end
+  local confirms = connection.transport and connection.transport.confirmed_frame == number
+  records[number] = (record.phase or #record.findings > 0 or confirms) and record or nil
   local state = connection.handshake.state
   connection.steady = steady(connection)
-  connection.quiet = (not connection.tracked and OVER[state]) or (not ti.preferences.every_segment and DECIDED[state])
+  connection.quiet = not connection.tracked and OVER[state]
+  connection.decided = not ti.preferences.every_segment and DECIDED[state]
 end
 
 local function add_time(tree, field, nanoseconds)
@@ -2175,6 +2193,7 @@ end
 
 local function add_finding(tree, one)
   tree:add(fields.rule, one.rule):set_generated()
+  tree:add(fields.severity, one.severity):set_generated()
   local text = one.rule .. ": " .. definition.rules[one.rule].text .. (one.text and " (" .. one.text .. ")" or "")
   tree:add_proto_expert_info(experts[one.rule .. one.severity] or experts[one.rule .. "note"], text)
 end
@@ -2267,8 +2286,11 @@ function analysis.dissector(tvb, pinfo, tree)
   end
   local number = pinfo.number
   referenced = referenced or tree.referenced
-  if not who[number] then
-    if (flags == 16 or flags == 24) and sender.connection.steady and #raw >= at + 20 then
+  if not pinfo.visited then -- under a read filter several frames have one number, of which the last is kept
+    if flags and flags % 4 < SYN and sender.connection.decided then
+      who[number], records[number] = nil, nil
+      return
+    elseif (flags == 16 or flags == 24) and sender.connection.steady and #raw >= at + 20 then
       carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
       if not referenced(tree, wanted) then
         return
@@ -2293,6 +2315,223 @@ function analysis.init()
 end
 register_postdissector(analysis)
 end
+do -- 85_statistics.lua
+-- What a capture holds, flow by flow, as text: for a window of Wireshark, and for tshark to print at the end.
+
+local format, hex48 = string.format, ti.hex48
+
+local function seconds(nanoseconds)
+  return nanoseconds and format("%.6f", nanoseconds / 1000000000) or "-"
+end
+
+local function verdict_of(flow)
+  local latest = flow.connections[#flow.connections]
+  local verdict, reason = ti.verdict(latest)
+  return reason ~= "" and verdict .. " (" .. reason .. ")" or verdict
+end
+
+local function rules_of(flow)
+  local counts, order = {}, {}
+  for _, connection in ipairs(flow.connections) do
+    for _, one in ipairs(connection.findings) do
+      if not counts[one.rule] then
+        counts[one.rule] = 0
+        order[#order + 1] = one.rule
+      end
+      counts[one.rule] = counts[one.rule] + 1
+    end
+  end
+  for number, rule in ipairs(order) do
+    order[number] = counts[rule] > 1 and rule .. " x" .. counts[rule] or rule
+  end
+  return #order > 0 and table.concat(order, ", ") or "-"
+end
+
+local function flow_lines(lines, flow)
+  local forward, reverse = ti.positions(flow, true), ti.positions(flow, false)
+  lines[#lines + 1] = format("flow %d  %s  %s  %s  %d transports  %.0f bytes A to B  %.0f bytes B to A", flow.index,
+    flow.variant, hex48(flow.tifid), verdict_of(flow), #flow.transports, forward.sent, reverse.sent)
+  for _, transport in ipairs(flow.transports) do
+    local text = format("    transport %d  from frame %d", transport.number, transport.connection.first_frame)
+    if transport.previous then
+      text = text .. "  reconnect " .. seconds(transport.reconnect_time) .. " s  outage " .. seconds(transport.outage)
+        .. " s"
+    end
+    lines[#lines + 1] = text
+  end
+  lines[#lines + 1] = "    rules  " .. rules_of(flow)
+end
+
+-- The statistics of what was seen so far.
+function ti.statistics()
+  local established, transports, resumes, lines = 0, 0, 0, {}
+  for _, flow in ipairs(ti.flows) do
+    established = established + (#flow.transports > 0 and 1 or 0)
+    transports = transports + #flow.transports
+    for _, transport in ipairs(flow.transports) do
+      resumes = resumes + (transport.previous and 1 or 0)
+    end
+    flow_lines(lines, flow)
+  end
+  local head = format("TI-flow: %d flows offered, %d established, %d transports, %d resumes", #ti.flows, established,
+    transports, resumes)
+  table.insert(lines, 1, head)
+  return table.concat(lines, "\n") .. "\n"
+end
+
+local listening = false
+
+-- Print the statistics when tshark has read everything.
+function ti.print_statistics()
+  if listening or gui_enabled() then
+    return
+  end
+  listening = true
+  local listener = Listener.new("frame")
+  function listener.draw()
+    print(ti.statistics())
+  end
+end
+end
+do -- 90_follow.lua
+-- Following a flow: the octets of one of its streams across all its transports.
+
+local byte, format, sub = string.byte, string.format, string.sub
+
+-- The captured payload of a segment of this stream, and how many octets of the stream come before it; nil for others.
+local function piece(tvb, pinfo, index, forward)
+  local raw, at, _, ip, size = ti.locate(tvb, pinfo)
+  local sender, place = ti.sender_in(pinfo.number, raw, at)
+  local transport = sender and sender.connection.transport
+  if not transport or not place or sender.connection.flow.index ~= index
+    or (sender.forward ~= transport.turned) ~= forward then
+    return nil
+  end
+  local segment = ti.read_segment(tvb, pinfo, raw, at, ip)
+  local start = at + math.max(20, segment.header)
+  local captured = math.min(segment.payload, tvb:len() - start)
+  if captured <= 0 then
+    return nil
+  end
+  local origins = transport.connection.flow.transports[1].anchors
+  local anchor = forward and transport.anchors.forward or transport.anchors.reverse
+  local origin = forward and origins.forward or origins.reverse
+  return ti.difference48(ti.add48(anchor, place), origin), tvb:raw(start, captured)
+end
+
+-- The pieces put together: stretches {start, octets} in order, each octet once.
+local function joined(pieces)
+  table.sort(pieces, function(one, other)
+    return one[1] < other[1] or (one[1] == other[1] and #one[2] > #other[2])
+  end)
+  local stretches, reached = {}, nil
+  for _, one in ipairs(pieces) do
+    local start, octets = one[1], one[2]
+    if reached and start < reached then
+      octets = sub(octets, reached - start + 1)
+      start = reached
+    end
+    if #octets > 0 then
+      if start ~= reached then
+        stretches[#stretches + 1] = { start, {} }
+      end
+      local parts = stretches[#stretches][2]
+      parts[#parts + 1] = octets
+      reached = start + #octets
+    end
+  end
+  for _, stretch in ipairs(stretches) do
+    stretch[2] = table.concat(stretch[2])
+  end
+  return stretches
+end
+
+local function hex_lines(lines, start, octets)
+  for at = 1, #octets, 16 do
+    local row = sub(octets, at, at + 15)
+    local hex = row:gsub(".", function(octet) return format("%02x ", byte(octet)) end)
+    lines[#lines + 1] = format("%08x  %-48s %s", start + at - 1, hex, (row:gsub("[^\32-\126]", ".")))
+  end
+end
+
+-- The stream as text: where each stretch begins, its octets in hexadecimal and as characters.
+local function stream_text(index, forward, pieces)
+  local lines, reached = { format("flow %d, %s", index, forward and "A to B" or "B to A") }, 0
+  for _, stretch in ipairs(joined(pieces)) do
+    if stretch[1] > reached then
+      lines[#lines + 1] = format("(%.0f octets are not in the capture)", stretch[1] - reached)
+    end
+    hex_lines(lines, stretch[1], stretch[2])
+    reached = stretch[1] + #stretch[2]
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+-- Collects one stream of a flow while packets are tapped; `show` gets the text at the end.
+function ti.follow(index, forward, show)
+  local pieces, listener = {}, Listener.new("frame")
+  function listener.packet(pinfo, tvb)
+    local start, octets = piece(tvb, pinfo, index, forward)
+    if start then
+      pieces[#pieces + 1] = { start, octets }
+    end
+  end
+  function listener.reset()
+    pieces = {}
+  end
+  function listener.draw()
+    show(stream_text(index, forward, pieces))
+  end
+  return listener
+end
+
+local function window(title, text)
+  local made = TextWindow.new(title)
+  made:set(text)
+  return made
+end
+
+local function follow_dialog(forward, title)
+  new_dialog(title, function(answer)
+    local index = tonumber(answer)
+    if not index then
+      report_failure("expected the number of a flow, found '" .. tostring(answer) .. "'")
+      return
+    end
+    local shown
+    local listener = ti.follow(index, forward, function(text)
+      shown = shown or window(title .. " " .. index, "")
+      shown:set(text)
+    end)
+    retap_packets()
+    listener:remove()
+  end, "Flow (tiflow.flow)")
+end
+
+if gui_enabled() then
+  register_menu("TI-flow/Statistics", function()
+    window("TI-flow statistics", ti.statistics())
+  end, MENU_TOOLS_UNSORTED)
+  register_menu("TI-flow/Follow A to B", function()
+    follow_dialog(true, "Follow TI-flow, A to B")
+  end, MENU_TOOLS_UNSORTED)
+  register_menu("TI-flow/Follow B to A", function()
+    follow_dialog(false, "Follow TI-flow, B to A")
+  end, MENU_TOOLS_UNSORTED)
+end
+
+-- tshark -X lua_script:tiflow.lua -X lua_script1:stats, or -X lua_script1:follow,FLOW,A
+for _, argument in ipairs(ti.arguments) do
+  local flow, side = argument:match("^follow,(%d+),([AB])$")
+  if argument == "stats" then
+    ti.print_statistics()
+  elseif flow then
+    ti.follow(tonumber(flow), side == "A", print)
+  else
+    error("expected stats or follow,FLOW,A (or B), found " .. argument)
+  end
+end
+end
 do -- 95_register.lua
 -- Preferences and registration.
 
@@ -2306,6 +2545,8 @@ protocol.prefs.relative = Pref.bool("Relative positions in the Info column", tru
   "Positions in the packet list count from the initial positions of the flow")
 protocol.prefs.every_segment = Pref.bool("Analyse every segment", true,
   "Follow all segments of a flow, data too; without it only handshakes and options are looked at")
+protocol.prefs.statistics = Pref.bool("Print statistics (tshark)", false,
+  "At the end tshark prints every flow with its transports, outages, octets and rules")
 
 local bound = {}
 
@@ -2328,6 +2569,9 @@ function protocol.prefs_changed()
   ti.kinds.d, ti.kinds.c = prefs.kind_d, prefs.kind_c
   ti.preferences.relative, ti.preferences.every_segment = prefs.relative, prefs.every_segment
   bind({ prefs.kind_d, prefs.kind_c })
+  if prefs.statistics then
+    ti.print_statistics()
+  end
 end
 
 bind({ ti.kinds.d, ti.kinds.c })

@@ -50,6 +50,7 @@ DERIVED_FIELDS: Final = (
     Field("experiment.data", "bytes", "NONE", "Data", "the octets of a foreign option after its identifier"),
     Field("phase", "string", "NONE", "Phase", "what the segment with the option is to its handshake"),
     Field("rule", "string", "NONE", "Rule", "each rule the segment breaks or is noted for"),
+    Field("severity", "string", "NONE", "Severity", "of each rule: violation, warning or note"),
     Field("flow", "uint32", "DEC", "Flow", "number of the flow, from 0, on all its segments and transports"),
     Field("transport", "uint32", "DEC", "Transport", "which transport of its flow the connection is, from 1"),
     Field("transport.previous", "frame", "NONE", "Previous transport", "first frame of the transport before"),

@@ -7,10 +7,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tioption.dissect import plugin
+from tioption.dissect import plugin, profile
 from tioption.generate import handshake_page, option_page, python_layout, rules_page, tcpdump_cases
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def _made(text: str) -> Callable[[], str]:
+    return lambda: text
+
 
 TARGETS: dict[str, Callable[[], str]] = {
     "tioption/layout.py": python_layout.render,
@@ -20,6 +25,7 @@ TARGETS: dict[str, Callable[[], str]] = {
     "dissectors/tcpdump/tcpdump-4.99.patch": tcpdump_cases.render_for("4.99"),
     "dissectors/tcpdump/tcpdump-master.patch": tcpdump_cases.render_for("master"),
     "dissectors/wireshark/tiflow.lua": plugin.render,
+    **{f"dissectors/wireshark/profile/{profile.NAME}/{name}": _made(text) for name, text in profile.render().items()},
 }
 
 

@@ -19,9 +19,14 @@ end
 
 local function new_flow(option)
   local flow = { index = #ti.flows, variant = option.variant, tifid = option.tifid, transports = {}, resumes = {},
-    findings = {} }
+    connections = {} }
   ti.flows[#ti.flows + 1] = flow
   return flow
+end
+
+local function join(connection, flow)
+  connection.flow = flow
+  flow.connections[#flow.connections + 1] = connection
 end
 
 -- The direction of a transport that carries the stream of the host that opened the flow (`forward`) or the other one.
@@ -139,7 +144,7 @@ function ti.offered(segment, connection, offer)
   local found = {}
   local flow = offer.second ~= 0 and ti.named[name_of(offer)] or nil
   if not flow then
-    connection.flow = new_flow(offer)
+    join(connection, new_flow(offer))
     if offer.second == 0 then
       sequence(found, segment, offer)
     else
@@ -147,7 +152,7 @@ function ti.offered(segment, connection, offer)
     end
     return found
   end
-  connection.flow = flow
+  join(connection, flow)
   local latest = flow.transports[#flow.transports]
   local old, first = latest.connection, flow.transports[1].connection
   local server, client = address(first.server), address(first.client)
@@ -196,7 +201,7 @@ function ti.answered(segment, connection)
   local found, handshake, resume = {}, connection.handshake, connection.resume
   local answer = handshake.answer
   if not connection.flow then
-    connection.flow = new_flow(answer)
+    join(connection, new_flow(answer))
   elseif not resume and not ti.resumes(handshake) then
     connection.flow.tifid = answer.tifid
   end
@@ -234,7 +239,7 @@ function ti.confirmed(segment, connection)
     local flow = connection.flow
     if not flow or #flow.transports > 0 then
       flow = new_flow(answer)
-      connection.flow = flow
+      join(connection, flow)
     end
     flow.variant, flow.tifid = answer.variant, answer.tifid
     -- Without its SYN nobody knows whether the transport opened the flow or resumed it.

@@ -1,5 +1,5 @@
--- The analysis of every segment of a flow. Each frame is judged once, when it is first seen, in order; what was found is
--- remembered by frame number and only drawn when Wireshark asks for the frame again.
+-- The analysis of every segment of a flow. Each frame is judged when it is first visited, in order; what was found is
+-- remembered by frame number and only drawn when Wireshark visits the frame again.
 
 local byte, flag = string.byte, ti.flag
 local locate = ti.locate
@@ -71,7 +71,7 @@ local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
     own.window = window
   end
   sender.connection.last_seen = pinfo.rel_ts
-  who[number] = sender
+  who[number], records[number] = sender, nil
   if near >= POW30 or place >= POW30 then -- beyond, a number alone no longer tells the place
     places[number], acked_places[number] = place, reached
   end
@@ -95,10 +95,20 @@ local function places_of(number, sender, raw, at)
   return place, reached
 end
 
+-- Who sent a frame of a flow, and the place of its first octet.
+function ti.sender_in(number, raw, at)
+  local sender = raw and who[number]
+  if not sender then
+    return nil
+  end
+  return sender, (places_of(number, sender, raw, at))
+end
+
 -- Judges a frame that is seen for the first time.
 local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   local segment = ti.read_segment(tvb, pinfo, raw, at, ip)
   if not segment then
+    who[pinfo.number], records[pinfo.number] = nil, nil
     return
   end
   segment.key, segment.reverse_key = key, known.other
@@ -111,17 +121,17 @@ local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   connection.tracked = connection.tracked or carrier
   local place, acked = ti.observe_connection(sender, segment)
   local number = segment.number
-  who[number] = sender
+  who[number], places[number], acked_places[number] = sender, nil, nil
   if (place and place >= POW30) or (acked and acked >= POW30) then
     places[number], acked_places[number] = place or nil, acked
   end
   local record = ti.judge(segment, sender)
-  if record.phase or #record.findings > 0 or connection.transport and connection.transport.confirmed_frame == number then
-    records[number] = record
-  end
+  local confirms = connection.transport and connection.transport.confirmed_frame == number
+  records[number] = (record.phase or #record.findings > 0 or confirms) and record or nil
   local state = connection.handshake.state
   connection.steady = steady(connection)
-  connection.quiet = (not connection.tracked and OVER[state]) or (not ti.preferences.every_segment and DECIDED[state])
+  connection.quiet = not connection.tracked and OVER[state]
+  connection.decided = not ti.preferences.every_segment and DECIDED[state]
 end
 
 local function add_time(tree, field, nanoseconds)
@@ -147,6 +157,7 @@ end
 
 local function add_finding(tree, one)
   tree:add(fields.rule, one.rule):set_generated()
+  tree:add(fields.severity, one.severity):set_generated()
   local text = one.rule .. ": " .. definition.rules[one.rule].text .. (one.text and " (" .. one.text .. ")" or "")
   tree:add_proto_expert_info(experts[one.rule .. one.severity] or experts[one.rule .. "note"], text)
 end
@@ -239,8 +250,11 @@ function analysis.dissector(tvb, pinfo, tree)
   end
   local number = pinfo.number
   referenced = referenced or tree.referenced
-  if not who[number] then
-    if (flags == 16 or flags == 24) and sender.connection.steady and #raw >= at + 20 then
+  if not pinfo.visited then -- under a read filter several frames have one number, of which the last is kept
+    if flags and flags % 4 < SYN and sender.connection.decided then
+      who[number], records[number] = nil, nil
+      return
+    elseif (flags == 16 or flags == 24) and sender.connection.steady and #raw >= at + 20 then
       carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
       if not referenced(tree, wanted) then
         return

@@ -10,6 +10,8 @@ protocol.prefs.relative = Pref.bool("Relative positions in the Info column", tru
   "Positions in the packet list count from the initial positions of the flow")
 protocol.prefs.every_segment = Pref.bool("Analyse every segment", true,
   "Follow all segments of a flow, data too; without it only handshakes and options are looked at")
+protocol.prefs.statistics = Pref.bool("Print statistics (tshark)", false,
+  "At the end tshark prints every flow with its transports, outages, octets and rules")
 
 local bound = {}
 
@@ -32,6 +34,9 @@ function protocol.prefs_changed()
   ti.kinds.d, ti.kinds.c = prefs.kind_d, prefs.kind_c
   ti.preferences.relative, ti.preferences.every_segment = prefs.relative, prefs.every_segment
   bind({ prefs.kind_d, prefs.kind_c })
+  if prefs.statistics then
+    ti.print_statistics()
+  end
 end
 
 bind({ ti.kinds.d, ti.kinds.c })
