@@ -1378,6 +1378,7 @@ function ti.offered(segment, connection, offer)
   local forward, reverse = positions(flow, true), positions(flow, false)
   local resume = {
     offer = offer,
+    from = latest,
     old = old,
     turned = turned,
     own = turned and reverse or forward,
@@ -2230,6 +2231,7 @@ local function draw(tvb, tree, number, sender, record, raw, at)
       draw_transport(block, transport, sender, number, places_of(number, sender, raw, at))
     elseif not ended and connection.resume then
       block:add(fields.transport, #flow.transports + 1):set_generated()
+      add_frame(block, "transport.previous", connection.resume.from)
     end
   end
   if record then
@@ -2548,18 +2550,22 @@ protocol.prefs.every_segment = Pref.bool("Analyse every segment", true,
 protocol.prefs.statistics = Pref.bool("Print statistics (tshark)", false,
   "At the end tshark prints every flow with its transports, outages, octets and rules")
 
+-- The kinds we have, each with Wireshark's own dissector of it, which gets it back.
 local bound = {}
 
 local function bind(kinds)
   local options = DissectorTable.get("tcp.option")
-  for _, kind in ipairs(bound) do
+  for kind, before in pairs(bound) do
     options:remove(kind, protocol)
+    if before then
+      options:add(kind, before)
+    end
   end
   bound = {}
   for _, kind in ipairs(kinds) do
-    if kind > 1 and kind < 256 and kind ~= bound[1] then
+    if kind > 1 and kind < 256 and bound[kind] == nil then
+      bound[kind] = options:get_dissector(kind) or false
       options:add(kind, protocol)
-      bound[#bound + 1] = kind
     end
   end
 end

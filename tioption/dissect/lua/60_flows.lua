@@ -160,6 +160,7 @@ function ti.offered(segment, connection, offer)
   local forward, reverse = positions(flow, true), positions(flow, false)
   local resume = {
     offer = offer,
+    from = latest,
     old = old,
     turned = turned,
     own = turned and reverse or forward,

@@ -194,6 +194,7 @@ local function draw(tvb, tree, number, sender, record, raw, at)
       draw_transport(block, transport, sender, number, places_of(number, sender, raw, at))
     elseif not ended and connection.resume then
       block:add(fields.transport, #flow.transports + 1):set_generated()
+      add_frame(block, "transport.previous", connection.resume.from)
     end
   end
   if record then

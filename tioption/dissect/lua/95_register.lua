@@ -13,18 +13,22 @@ protocol.prefs.every_segment = Pref.bool("Analyse every segment", true,
 protocol.prefs.statistics = Pref.bool("Print statistics (tshark)", false,
   "At the end tshark prints every flow with its transports, outages, octets and rules")
 
+-- The kinds we have, each with Wireshark's own dissector of it, which gets it back.
 local bound = {}
 
 local function bind(kinds)
   local options = DissectorTable.get("tcp.option")
-  for _, kind in ipairs(bound) do
+  for kind, before in pairs(bound) do
     options:remove(kind, protocol)
+    if before then
+      options:add(kind, before)
+    end
   end
   bound = {}
   for _, kind in ipairs(kinds) do
-    if kind > 1 and kind < 256 and kind ~= bound[1] then
+    if kind > 1 and kind < 256 and bound[kind] == nil then
+      bound[kind] = options:get_dissector(kind) or false
       options:add(kind, protocol)
-      bound[#bound + 1] = kind
     end
   end
 end
