@@ -55,6 +55,9 @@ bench: $(VENV)-bench/.bench
 # The C code under a fuzzer with sanitizers, for SECONDS each.
 fuzz: $(VENV)/.test
 	SECONDS=$(SECONDS) PYTHON=$(BIN)/python CLANG=$(CLANG) tests/fuzz/run
+bench: $(VENV)/.test
+	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.dissector
 
 generate: $(VENV)/.test
 	$(BIN)/python -m tioption.generate

@@ -249,7 +249,7 @@ class TestForeignExperiments:
 
     def frames(self) -> list[tuple[int, bytes]]:
         """A SYN for each known experiment on each of its kinds, at its longest length or at 20 octets."""
-        made = []
+        made: list[tuple[int, bytes]] = []
         for number, (_, _, exid, kinds, lengths) in enumerate(EXPERIMENTS):
             for kind in kinds:
                 length = max(lengths) if lengths else 20
@@ -294,8 +294,7 @@ class TestForeignExperiments:
 class TestEncapsulation:
     @pytest.mark.parametrize("outer", ["vlan", "ip-in-ip", "ipv6"])
     def test_headers_are_found_wherever_they_are(self, shark: Tshark, outer: str) -> None:
-        addresses = {"a": "2001:db8::1", "b": "2001:db8::2"} if outer == "ipv6" else {}
-        talk = Conversation(8, **addresses)
+        talk = Conversation(8, a="2001:db8::1", b="2001:db8::2") if outer == "ipv6" else Conversation(8)
         talk.connect().send("A", 1000)
         talk.resume().send("B", 500)
         frames = list(talk.frames())

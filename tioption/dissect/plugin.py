@@ -98,9 +98,6 @@ def _fields() -> Iterator[str]:
         yield f"    {{ name = {_string(field.name)}, type = {_string(field.type)}, base = {_string(field.base)},"
         yield f"      title = {_string(field.title)}, doc = {_string(field.doc)} }},"
     yield "  },"
-    yield "  titles = {"
-    yield from (f'    ["{field.name}"] = {_string(field.title)},' for field in DERIVED_FIELDS)
-    yield "  },"
 
 
 def _rules() -> Iterator[str]:

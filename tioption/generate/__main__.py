@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tioption.dissect import plugin, profile
-from tioption.generate import handshake_page, option_page, python_layout, rules_page, tcpdump_cases
+from tioption.generate import handshake_page, option_page, python_layout, rules_page, tcpdump_cases, wireshark_page
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +24,7 @@ TARGETS: dict[str, Callable[[], str]] = {
     "docs/reference/handshake.md": handshake_page.render,
     "dissectors/tcpdump/tcpdump-4.99.patch": tcpdump_cases.render_for("4.99"),
     "dissectors/tcpdump/tcpdump-master.patch": tcpdump_cases.render_for("master"),
+    "docs/reference/wireshark.md": wireshark_page.render,
     "dissectors/wireshark/tiflow.lua": plugin.render,
     **{f"dissectors/wireshark/profile/{profile.NAME}/{name}": _made(text) for name, text in profile.render().items()},
 }

@@ -38,12 +38,16 @@ function ti.hex48(value)
 end
 
 -- What ProtoField.uint64 and int64 take.
+local new_uint64, new_int64 = UInt64.new, Int64.new
 function ti.uint64(value)
-  return UInt64.new(value % POW32, floor(value / POW32))
+  return new_uint64(value % POW32, floor(value / POW32))
 end
 
 function ti.int64(value)
-  return value < 0 and -Int64.new(-value % POW32, floor(-value / POW32)) or Int64.new(value % POW32, floor(value / POW32))
+  if value < 0 then
+    return -new_int64(-value % POW32, floor(-value / POW32))
+  end
+  return new_int64(value % POW32, floor(value / POW32))
 end
 
 -- Whole nanoseconds from the seconds that Wireshark gives.

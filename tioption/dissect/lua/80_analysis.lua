@@ -134,44 +134,58 @@ local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   connection.decided = not ti.preferences.every_segment and DECIDED[state]
 end
 
+-- Methods of a TreeItem; looking them up costs more than calling them.
+local add, set_generated
+
+local function put(tree, field, value)
+  set_generated(add(tree, field, value))
+end
+
 local function add_time(tree, field, nanoseconds)
   if nanoseconds then
-    tree:add(fields[field], ti.nstime(nanoseconds)):set_generated()
+    put(tree, fields[field], ti.nstime(nanoseconds))
   end
 end
 
 local function add_frame(tree, field, transport)
   if transport then
-    tree:add(fields[field], transport.connection.first_frame):set_generated()
+    put(tree, field, transport.connection.first_frame)
   end
 end
 
-local function add_position(tree, name, transport, forward, place)
-  local anchors, origins = transport.anchors, transport.connection.flow.transports[1].anchors
-  local anchor = forward and anchors.forward or anchors.reverse
-  local origin = forward and origins.forward or origins.reverse
-  local position = ti.add48(anchor, place)
-  tree:add(fields[name], ti.uint64(position), definition.titles[name] .. ": " .. ti.hex48(position)):set_generated()
-  tree:add(fields[name .. ".relative"], ti.int64(ti.difference48(position, origin))):set_generated()
+local add48, difference48, uint64, int64 = ti.add48, ti.difference48, ti.uint64, ti.int64
+
+local function add_position(tree, absolute, relative, anchor, origin, place)
+  local position = add48(anchor, place)
+  put(tree, absolute, uint64(position))
+  put(tree, relative, int64(difference48(position, origin)))
 end
 
 local function add_finding(tree, one)
-  tree:add(fields.rule, one.rule):set_generated()
-  tree:add(fields.severity, one.severity):set_generated()
+  put(tree, fields.rule, one.rule)
+  put(tree, fields.severity, one.severity)
   local text = one.rule .. ": " .. definition.rules[one.rule].text .. (one.text and " (" .. one.text .. ")" or "")
   tree:add_proto_expert_info(experts[one.rule .. one.severity] or experts[one.rule .. "note"], text)
 end
 
+local number_field, previous_field, next_field = fields.transport, fields["transport.previous"], fields["transport.next"]
+local position, position_relative = fields.position, fields["position.relative"]
+local acknowledged, acknowledged_relative = fields.ack_position, fields["ack_position.relative"]
+
 local function draw_transport(tree, transport, sender, number, place, acked)
-  tree:add(fields.transport, transport.number):set_generated()
-  add_frame(tree, "transport.previous", transport.previous)
-  add_frame(tree, "transport.next", transport.next)
-  local forward = sender.forward ~= transport.turned
+  put(tree, number_field, transport.number)
+  add_frame(tree, previous_field, transport.previous)
+  add_frame(tree, next_field, transport.next)
+  local anchors, origins = transport.anchors, transport.connection.flow.transports[1].anchors
+  local own_anchor, own_origin, anchor, origin = anchors.forward, origins.forward, anchors.reverse, origins.reverse
+  if sender.forward == transport.turned then
+    own_anchor, own_origin, anchor, origin = anchor, origin, own_anchor, own_origin
+  end
   if place then
-    add_position(tree, "position", transport, forward, place)
+    add_position(tree, position, position_relative, own_anchor, own_origin, place)
   end
   if acked then
-    add_position(tree, "ack_position", transport, not forward, acked)
+    add_position(tree, acknowledged, acknowledged_relative, anchor, origin, acked)
   end
   if transport.confirmed_frame == number and transport.number > 1 then
     add_time(tree, "reconnect_time", transport.reconnect_time)
@@ -187,19 +201,21 @@ local function draw(tvb, tree, number, sender, record, raw, at)
   if not record and (not flow or ended) then
     return
   end
-  local block = tree:add(protocol, tvb(0, 0), "TI-flow analysis"):set_generated()
+  local block = tree:add(protocol, tvb(0, 0), "TI-flow analysis")
+  add, set_generated = add or block.add, set_generated or block.set_generated
+  set_generated(block)
   if flow then
-    block:add(fields.flow, flow.index):set_generated()
+    put(block, fields.flow, flow.index)
     if transport then
       draw_transport(block, transport, sender, number, places_of(number, sender, raw, at))
     elseif not ended and connection.resume then
-      block:add(fields.transport, #flow.transports + 1):set_generated()
-      add_frame(block, "transport.previous", connection.resume.from)
+      put(block, number_field, #flow.transports + 1)
+      add_frame(block, previous_field, connection.resume.from)
     end
   end
   if record then
     if record.phase then
-      block:add(fields.phase, record.phase):set_generated()
+      put(block, fields.phase, record.phase)
     end
     for _, one in ipairs(record.findings) do
       add_finding(block, one)
