@@ -47,8 +47,8 @@ def render() -> str:
 <!-- Generated from tioption/dissect/definition.py by `python -m tioption.generate`. Do not edit. -->
 # The Wireshark plugin
 
-`dissectors/wireshark/tiflow.lua` is one Lua file for Wireshark and tshark from 3.4 on. Give it with
-`-X lua_script:tiflow.lua`, or put it into a plugin folder (`tshark -G folders` names them). As root, releases from 4.2 on
+`dissectors/wireshark/tiflow.lua` is one Lua file for Wireshark and tshark from 3.4 on. Give it with `-X
+lua_script:tiflow.lua`, or put it into a plugin folder (`tshark -G folders` names them). As root, releases from 4.2 on
 load neither scripts given with `-X` nor personal plugins: run as an ordinary user, or use the global folder. A plugin
 that is installed and given once more is loaded once.
 
@@ -86,10 +86,10 @@ it is for `transport.next`, and for `transport` and positions of segments before
 
 ## Rules
 
-Each finding is an expert info with the rule and its text, and a `tiflow.rule` with its `tiflow.severity`; the filter name
-of the expert info is `tiflow.expert.` and the rule in small letters. Violations are errors, warnings warnings, notes
-notes. They are those of [`tiopt validate`](cli.md#tiopt-validate-file), on the same frames. In some cases a finding weighs
-differently; the name then ends in that severity.
+Each finding is an expert info with the rule and its text, and a `tiflow.rule` with its `tiflow.severity`; the filter
+name of the expert info is `tiflow.expert.` and the rule in small letters. Violations are errors, warnings warnings,
+notes notes. They are those of [`tiopt validate`](cli.md#tiopt-validate-file), on the same frames. In some cases a
+finding weighs differently; the name then ends in that severity.
 
 {_severities()}
 
@@ -101,31 +101,31 @@ Rules that show only between two capture points are not judged.
 |-|-|-|
 | `tiflow.kind_d`, `tiflow.kind_c` | 253, 254 | the kinds; kinds given up are Wireshark's again |
 | `tiflow.relative` | TRUE | positions in the Info column count from the flow's initial ones |
-| `tiflow.every_segment` | TRUE | follow every segment; FALSE looks at handshakes and options alone, positions and outages are then not known |
+| `tiflow.every_segment` | TRUE | follow every segment; FALSE looks at handshakes and options alone, without positions |
 | `tiflow.statistics` | FALSE | tshark prints the statistics at the end |
 
 ## Statistics and streams
 
-`tshark -q -r FILE -o tiflow.statistics:TRUE` prints every flow with its verdict, transports, outages, octets and rules; so
-does `-X lua_script:tiflow.lua -X lua_script1:stats`. With `lua_script1:follow,0,A` in its place tshark prints the octets that
-A, who opened it, sent on flow 0, over all transports, each once; with `B` those of the other side. Octets
-that are not in the capture are said to be missing.
+`tshark -q -r FILE -o tiflow.statistics:TRUE` prints every flow with its verdict, transports, outages, octets and
+rules; so does `-X lua_script:tiflow.lua -X lua_script1:stats`. With `lua_script1:follow,0,A` in its place tshark
+prints the octets that A, who opened it, sent on flow 0, over all transports, each once; with `B` those of the other
+side. Octets that are not in the capture are said to be missing.
 
 In Wireshark both are in the menu Tools, TI-flow.
 
 ## Profile
 
-The folder `dissectors/wireshark/profile/{profile.NAME}` goes below `profiles` in the personal configuration
-(`tshark -G folders`); choose it there or with `-C {profile.NAME}`. Its columns: {columns}. Its colours: {colours}.
+The folder `dissectors/wireshark/profile/{profile.NAME}` goes below `profiles` in the personal configuration (`tshark
+-G folders`); choose it there or with `-C {profile.NAME}`. Its columns: {columns}. Its colours: {colours}.
 
 {_buttons()}
 
 ## Limits
 
-Positions are exact where the handshake of the transport is in the capture. The TCP header is looked for in the first 512
-octets of a frame; of a datagram in fragments the first counts, as in `tiopt decode`. Where two TCP headers lie in each
-other, the inner one counts.
+Positions are exact where the handshake of the transport is in the capture. The TCP header is looked for in the first
+512 octets of a frame; of a datagram in fragments the first counts, as in `tiopt decode`. Where two TCP headers lie in
+each other, the inner one counts.
 
-Following every segment makes `tshark -r` about half as slow again on a capture that holds nothing but flows, and less on
-any other; `make bench` measures it.
+Following every segment makes `tshark -r` about half as slow again on a capture that holds nothing but flows, and less
+on any other; `make bench` measures it.
 """
