@@ -16,10 +16,8 @@ from tioption import __version__
 from tioption.cli.declare import Command, Group, MachineError, UsageError
 from tioption.errors import TioptError
 
-_MODULES = {
-    name: f"tioption.cli.{name}"
-    for name in ("decode", "validate", "follow", "explain", "rules", "build", "tcpdump", "annotate")
-}
+_COMMANDS = ("decode", "validate", "follow", "explain", "rules", "build", "wireshark", "tcpdump", "annotate")
+_MODULES = {name: f"tioption.cli.{name}" for name in _COMMANDS}
 
 USAGE, UNREADABLE, LACKING = 2, 3, 4
 """Exit statuses of wrong usage, input not read to its end, and something the machine lacks."""
