@@ -1,6 +1,7 @@
 # make demo      decode a shipped capture, from nothing but python3, pip and make
 # make test      check and test everything; as root it installs the system packages the tests use
 # make test-all  the tests on every CPython from 3.11 to 3.13 this machine has
+# make dissector-matrix  try the Wireshark plugin in the releases of six distributions; as root, downloads about 1 GB
 # make docs      build the documentation    make bench  measure    make generate  rewrite generated files
 # make fuzz      the C code under a fuzzer, 10 minutes (SECONDS=n), with clang
 
@@ -14,7 +15,7 @@ CAPTURE := pcaps/trace2/trace2.pcap
 # Debian's python3 has no ensurepip, so the environment is made without pip and filled by the pip that is there.
 PIP := $(PYTHON) -m pip --disable-pip-version-check --python $(BIN)/python install --quiet
 
-.PHONY: demo test test-all check pytest docs bench fuzz generate system-packages clean
+.PHONY: demo test test-all check pytest dissector-matrix docs bench fuzz generate system-packages clean
 
 demo: $(VENV)/.demo
 	$(BIN)/tiopt decode $(CAPTURE)
@@ -41,6 +42,11 @@ test-all: system-packages
 	    break; \
 	  done; \
 	done; echo "tested on CPython$$found"; [ -n "$$found" ]
+
+# What is downloaded stays in a scratch folder, for the next time, until make clean.
+dissector-matrix: $(VENV)/.test
+	@command -v debootstrap >/dev/null || [ "$$(id -u)" != 0 ] || apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
+	$(BIN)/python -m tests.matrix
 
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
@@ -109,3 +115,4 @@ system-packages:
 clean:
 	rm -rf .venv .venv-* build dist docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf "$${TMPDIR:-/tmp}/tiopt-dissector-matrix"

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, Outcome, needs, tiopt_process
+from tioption.cli import wireshark
 from tioption.dissect import plugin
 from tioption.dissect.tshark import Tshark
 from tioption.option import DEFAULT_KINDS, Kinds
 
 Run = Callable[..., Outcome]
 RESUME = ROOT / "pcaps/resume/resume.pcap"
+
+
+def test_every_option_is_in_the_reference() -> None:
+    page = (ROOT / "docs/reference/cli.md").read_text()
+    for command in wireshark.COMMAND.commands:
+        (section,) = re.findall(rf"^## tiopt wireshark {command.name}\b.*?(?=^## )", page, re.DOTALL | re.MULTILINE)
+        for option in command.options:
+            assert any(f"`{flag}" in section for flag in option.flags), (command.name, option.name)
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import pytest
 from tests.capture import blocks
 from tests.capture.wraps import WRAPS
 from tests.conftest import ROOT, golden_captures, needs
+from tests.dissect.agreement import write_captures
 from tioption.build import Conversation
-from tioption.build.catalogue import SCENARIOS
 from tioption.dissect import plugin
 from tioption.dissect.crosscheck import Difference, Tally, differences, packets
 from tioption.dissect.tshark import Bench, Tshark, WiresharkError, bench
@@ -48,11 +48,6 @@ def checked(ready: Bench, *files: str | Path, kinds: Kinds = DEFAULT_KINDS) -> t
     return [one for file in files for one in differences(str(file), ready, kinds, tally)], tally
 
 
-def joined(captures: list[bytes]) -> bytes:
-    """Captures of the same kind in one file: a header of 24 octets, then the frames of all."""
-    return captures[0][:24] + b"".join(capture[24:] for capture in captures)
-
-
 def broken(pattern: str, replacement: str) -> str:
     """The plugin with one thing wrong."""
     text = plugin.render(DEFAULT_KINDS)
@@ -70,9 +65,7 @@ def test_the_repository_s_captures_agree(ready: Bench) -> None:
 
 def test_every_scenario_agrees(ready: Bench, tmp_path: Path) -> None:
     """Every rule of the wire, kept and broken; a seed each, so that the conversations stay apart."""
-    path = tmp_path / "scenarios.pcap"
-    path.write_bytes(joined([scenario.pcap(seed) for seed, scenario in enumerate(SCENARIOS.values(), 1)]))
-    found, tally = checked(ready, path)
+    found, tally = checked(ready, *write_captures(tmp_path))
     assert found == []
     assert tally.segments > 500
 

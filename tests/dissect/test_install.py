@@ -202,6 +202,7 @@ find "$2" "$3" | sort > "$1/before"
 run "$4" install --global
 run "$4" install --global
 run "$4" status --format json
+run "$4" check --plugin "$5" "$6" || echo "it differs: $?"
 run "$4" uninstall --global
 find "$2" "$3" | sort | diff "$1/before" -
 """
@@ -213,7 +214,10 @@ def test_for_everybody(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("the global folders need root")
     folders = Tshark.find().folders()["global"]
+    wrong = tmp_path.parent / f"{tmp_path.name}.lua"
+    wrong.write_text(plugin.render(Kinds(77, 78)))
     words = [str(tmp_path), str(folders.lua_plugins), str(folders.configuration), sys.executable]
+    words += [str(wrong), str(ROOT / "pcaps/trace2/trace2.pcap")]
     done = subprocess.run(
         [needs("unshare"), "--mount", "sh", "-ec", IN_A_WORLD_OF_ITS_OWN, "sh", *words],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -232,6 +236,9 @@ def test_for_everybody(tmp_path: Path) -> None:
     assert found["global"]["plugin"]["state"] == "current"
     assert found["global"]["plugin"]["loads"] is True
     assert found["global"]["profile"]["state"] == "current"
+    # The check has its own plugin, whatever is installed.
+    assert "it differs: 1" in lines
+    assert any(line.endswith("option: ours flow-d tifid 0a4530be79bf, Wireshark's none") for line in lines)
 
 
 class TestAsAnOrdinaryUser:
