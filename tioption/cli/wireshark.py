@@ -208,7 +208,9 @@ def _write_sum(found: int, tally: Any, version: str, form: str) -> None:
         return
     counts = ((tally.segments, "segment"), (tally.values, "value"), (found, "difference"))
     segments, values, differences = (f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts)
-    sys.stdout.write(f"{segments} with a flow option, {values} compared with tshark {version}: {differences}\n")
+    sys.stdout.write(
+        f"{segments} with a flow option or a finding, {values} compared with tshark {version}: {differences}\n"
+    )
 
 
 _GLOBAL = Flag("globally", ("--global",), "For everybody on this machine (needs root), not only for you.")

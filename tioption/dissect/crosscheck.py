@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
@@ -96,7 +96,7 @@ def differences(file: str, bench: Bench, kinds: Kinds, tally: Tally) -> Iterator
 class _Side:
     """The segments of one side with the next one in `head`; None at the end, where `damage` may say why."""
 
-    def __init__(self, views: Iterator[_View]) -> None:
+    def __init__(self, views: Generator[_View, None, None]) -> None:
         self._views = views
         self.damage: CaptureError | None = None
         self.head: _View | None = None
@@ -112,7 +112,7 @@ class _Side:
 
     def close(self) -> None:
         """End what the segments come from, wherever it is."""
-        self._views.close()  # type: ignore[attr-defined]  # both are generators
+        self._views.close()
 
 
 def _compared(file: str, mine: _View, other: _View, tally: Tally) -> Iterator[Difference]:
@@ -145,7 +145,7 @@ def _named(view: _View, index: int = 0) -> str:
     return f"{option['variant']} tifid {option['tifid']}"
 
 
-def _our_segments(file: str, kinds: Kinds) -> Iterator[_View]:
+def _our_segments(file: str, kinds: Kinds) -> Generator[_View, None, None]:
     validator = Validator(kinds)
     with Capture(file) as capture:
         for segment in capture.segments():
@@ -180,7 +180,7 @@ def _our_view(segment: Segment, flows: list[FlowOption], rules: set[str]) -> _Vi
     return _View(segment.frame, header, options, rules)
 
 
-def _wireshark_segments(file: str, bench: Bench) -> Iterator[_View]:
+def _wireshark_segments(file: str, bench: Bench) -> Generator[_View, None, None]:
     for packet in packets(file, bench, _CONCERNED):
         yield from _wireshark_views(packet)
 
