@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from struct import pack
 
 import pytest
@@ -68,6 +69,36 @@ def test_every_scenario_agrees(ready: Bench, tmp_path: Path) -> None:
     found, tally = checked(ready, *write_captures(tmp_path))
     assert found == []
     assert tally.segments > 500
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_segments_agree(ready: Bench, tmp_path: Path, seed: int) -> None:
+    """Every third frame has octets of its IP header, TCP header or options overwritten, some are cut."""
+    everything, _ = write_captures(tmp_path)
+    path = tmp_path / "damaged.pcap"
+    path.write_bytes(damaged(everything.read_bytes(), Random(seed)))
+    found, tally = checked(ready, path)
+    assert found == []
+    assert tally.segments > 500
+
+
+def damaged(capture: bytes, random: Random) -> bytes:
+    """The frames of a little-endian capture, some of them not what they were."""
+    out, at = bytearray(capture[:24]), 24
+    while at < len(capture):
+        header, length = capture[at : at + 8], int.from_bytes(capture[at + 8 : at + 12], "little")
+        frame = bytearray(capture[at + 16 : at + 16 + length])
+        at += 16 + length
+        if random.random() < 1 / 3:
+            first = 14 if random.random() < 0.1 else 46  # behind the sequence numbers most of the time
+            for _ in range(random.choice((1, 1, 1, 2, 4))):
+                if first < length:
+                    telling = (0, 1, 19, 20, 253, 254, 255, random.randrange(256))
+                    frame[random.randrange(first, length)] = random.choice(telling)
+        if random.random() < 0.03:
+            del frame[random.randrange(40, length) :]
+        out += header + pack("<II", len(frame), length) + frame
+    return bytes(out)
 
 
 def test_every_link_layer_and_tunnel_agrees(ready: Bench, tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ class _Side:
 
 def _compared(file: str, mine: _View, other: _View, tally: Tally) -> Iterator[Difference]:
     tally.segments += 1
-    pairs = [(name, mine.header[name], other.header[name]) for name in mine.header]
+    # Wireshark reads no further in a header whose data offset is below 5.
+    pairs = [(name, mine.header[name], value) for name, value in other.header.items() if value != _NONE]
     for index in range(max(len(mine.options), len(other.options))):
         # Several in one segment break OPT-04 or OPT-05; each is compared all the same.
         place = f"[{index}]" if index else ""
