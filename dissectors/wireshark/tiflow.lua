@@ -1425,9 +1425,12 @@ function ti.answered(segment, connection)
   return found
 end
 
--- The anchors of a transport (R1, MAP-03): where the third ACK is lost, the server's own TIAck stands for it.
+-- The anchors of a transport (R1, MAP-03); where one of the last two segments was not captured the other tells them.
 local function anchors(answer, confirmation)
-  return { forward = confirmation and confirmation.tiseq or answer.tiack, reverse = answer.tiseq }
+  return {
+    forward = confirmation and confirmation.tiseq or answer.tiack,
+    reverse = answer and answer.tiseq or confirmation.tiack,
+  }
 end
 
 -- Takes a confirmed transport into its flow.
@@ -1437,7 +1440,7 @@ function ti.confirmed(segment, connection)
   if not answer or answer.first == 0 or answer.second == 0 then
     return found
   end
-  local anchored = anchors(handshake.answer or answer, handshake.confirmation)
+  local anchored = anchors(handshake.answer, handshake.confirmation)
   if not resume then
     local flow = connection.flow
     if not flow or #flow.transports > 0 then
@@ -1883,7 +1886,7 @@ function ti.locate(tvb, pinfo)
   return raw, at, key, ip, 0, source, destination
 end
 
--- The segment whose header is at `at`, without its options; nil where the header was cut.
+-- The segment whose header is at `at`, without its options; nil where the header was cut, or IP's length cuts it.
 function ti.read_segment(tvb, pinfo, raw, at, ip)
   if #raw < at + 20 then
     return nil
@@ -1896,6 +1899,9 @@ function ti.read_segment(tvb, pinfo, raw, at, ip)
   else
     local length = byte(raw, ip + 5) * 256 + byte(raw, ip + 6)
     stop = length > 0 and ip + 40 + length or frame_end
+  end
+  if stop - at < 20 then
+    return nil
   end
   local seconds = pinfo.rel_ts
   local header = (offset - offset % 16) / 4

@@ -223,9 +223,12 @@ function ti.answered(segment, connection)
   return found
 end
 
--- The anchors of a transport (R1, MAP-03): where the third ACK is lost, the server's own TIAck stands for it.
+-- The anchors of a transport (R1, MAP-03); where one of the last two segments was not captured the other tells them.
 local function anchors(answer, confirmation)
-  return { forward = confirmation and confirmation.tiseq or answer.tiack, reverse = answer.tiseq }
+  return {
+    forward = confirmation and confirmation.tiseq or answer.tiack,
+    reverse = answer and answer.tiseq or confirmation.tiack,
+  }
 end
 
 -- Takes a confirmed transport into its flow.
@@ -235,7 +238,7 @@ function ti.confirmed(segment, connection)
   if not answer or answer.first == 0 or answer.second == 0 then
     return found
   end
-  local anchored = anchors(handshake.answer or answer, handshake.confirmation)
+  local anchored = anchors(handshake.answer, handshake.confirmation)
   if not resume then
     local flow = connection.flow
     if not flow or #flow.transports > 0 then

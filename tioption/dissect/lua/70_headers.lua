@@ -150,7 +150,7 @@ function ti.locate(tvb, pinfo)
   return raw, at, key, ip, 0, source, destination
 end
 
--- The segment whose header is at `at`, without its options; nil where the header was cut.
+-- The segment whose header is at `at`, without its options; nil where the header was cut, or IP's length cuts it.
 function ti.read_segment(tvb, pinfo, raw, at, ip)
   if #raw < at + 20 then
     return nil
@@ -163,6 +163,9 @@ function ti.read_segment(tvb, pinfo, raw, at, ip)
   else
     local length = byte(raw, ip + 5) * 256 + byte(raw, ip + 6)
     stop = length > 0 and ip + 40 + length or frame_end
+  end
+  if stop - at < 20 then
+    return nil
   end
   local seconds = pinfo.rel_ts
   local header = (offset - offset % 16) / 4
