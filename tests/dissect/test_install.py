@@ -150,6 +150,24 @@ class TestSomebodyElseS:
         assert tree(home) == set()
 
 
+@pytest.mark.parametrize(
+    ("text", "version", "lua"),
+    [
+        (
+            "TShark (Wireshark) 4.0.17 (Git v4.0.17 packaged as 4.0.17-0+deb12u3).\n\nwith Lua\n5.2.4, with",
+            "4.0.17",
+            "5.2.4",
+        ),
+        ("TShark (Wireshark) 4.4.19.\n\nCompiled with zlib 1.3.1, with Lua 5.4.7, with GnuTLS", "4.4.19", "5.4.7"),
+        ("TShark (Wireshark) 4.6.9.\n\n With:\n  +Lua 5.4.9        +Zstandard 1.5.7\n", "4.6.9", "5.4.9"),
+        ("TShark (Wireshark) 4.6.9.\n\n Without:\n  -Lua              -zlib-ng\n", "4.6.9", None),
+        ("TShark (Wireshark) 4.0.17\n\nwith libnl 3, without Lua, with GnuTLS 3.7.9", "4.0.17", None),
+    ],
+)
+def test_what_releases_say_of_themselves(text: str, version: str, lua: str | None) -> None:
+    assert Tshark.described("tshark", text) == ("tshark", version, lua)
+
+
 class TestTheMachine:
     """What this machine lacks is said with the way to mend it."""
 

@@ -8,7 +8,6 @@ status is 1 where a check fails or a release was not to be had.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import NamedTuple
 from tests.dissect.agreement import Check, all_checks, write_captures
 from tests.matrix.releases import RELEASES, Release, Unavailable, remove, unpacked
 from tioption.dissect import plugin, profile
+from tioption.dissect.tshark import Tshark
 from tioption.option import DEFAULT_KINDS
 
 _PLACE = "/srv/tiopt"
@@ -61,12 +61,9 @@ class Box:
             complaints.append(f"exit status {done.returncode}")
         return done.stdout, "\n".join(complaints)
 
-    def versions(self) -> tuple[str, str]:
-        """The versions of tshark and of the Lua in it."""
-        text, _ = self.call(["--version"], "0:0")
-        tshark = re.search(r"\d+\.\d+\.\d+", text)
-        lua = re.search(r"with\s+Lua\s+([\d.]+\d)", text)
-        return tshark[0] if tshark else "?", lua[1] if lua else "none"
+    def tshark(self) -> Tshark:
+        """The tshark in there, as we understand what it says of itself."""
+        return Tshark.described("tshark", self.call(["--version"], "0:0")[0])
 
     def folder(self, name: str) -> Path:
         """A folder of `tshark -G folders`, as it lies for us."""
@@ -132,7 +129,8 @@ def try_release(release: Release, cache: Path) -> tuple[list[str], int]:
         box = Box(unpacked(release, cache))
     except Unavailable as why:
         return [release.name, f"not to be had here: {why}", *[""] * (2 + 2 * len(MODES))], 1
-    cells, failures = [release.name, *box.versions()], 0
+    tshark = box.tshark()
+    cells, failures = [release.name, tshark.version, tshark.lua or "none"], int(tshark.lua is None)
     with box.furnished() as captures:
         for mode in MODES:
             for two_passes in (False, True):

@@ -28,6 +28,9 @@ from tioption.verdict.validator import Validator
 _LAYERS: Final = "frame wlan_aggregate ip ipv6 tcp tiflow"
 """The layers tshark prints; the others cost more than these."""
 
+_SUBFRAMES: Final = ("wlan_aggregate.a_msdu.subframe", "wlan_aggregate.a_mdsu.subframe")
+"""What is in an 802.11 aggregate; releases before 4.2 misspell it."""
+
 _FLAG_BITS: Final = 0x1FF
 _NONE: Final = "none"
 _CONCERNED: Final = "tiflow.tifid || tiflow.rule"
@@ -202,7 +205,7 @@ def _wireshark_views(packet: Any) -> Iterator[_View]:
 def _segments(packet: Any, layers: dict[str, list[Any]]) -> Iterator[tuple[Any, Any]]:
     """The layers of IP and TCP of each segment of a frame, in their order."""
     for aggregate in layers.get("wlan_aggregate", []):
-        for subframe in _fields(aggregate, "wlan_aggregate.a_mdsu.subframe"):
+        for subframe in (one for name in _SUBFRAMES for one in _fields(aggregate, name)):
             networks = [*_fields(subframe, "ip"), *_fields(subframe, "ipv6")]
             yield from zip(networks, _fields(subframe, "tcp"), strict=False)
     seen: dict[str, int] = {}

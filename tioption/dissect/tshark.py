@@ -66,11 +66,16 @@ class Tshark(NamedTuple):
             raise WiresharkError(
                 "tshark is not installed (Debian, Ubuntu: apt install tshark; Fedora: dnf install wireshark-cli)"
             )
-        text = _output([path, "--version"])
-        release = re.search(r"\b(\d+\.\d+\.\d+)", text)
+        return cls.described(path, _output([path, "--version"]))
+
+    @classmethod
+    def described(cls, path: str, text: str) -> Tshark:
+        """The tshark that says this of itself (`tshark --version`); raises WiresharkError where it is none."""
+        release = re.search(r"^TShark .*?(\d+\.\d+\.\d+)", text)
         if release is None:
             raise WiresharkError(f"{path} does not tell its version; is it Wireshark's tshark?")
-        lua = re.search(r"\bwith\s+Lua\s+(\d+\.\d+(?:\.\d+)?)", text)
+        # Libraries are listed in a sentence, "with Lua 5.2.4", or in columns since 4.6, "+Lua 5.4.9".
+        lua = re.search(r"(?:\bwith\s+|\+)Lua\s+(\d+\.\d+(?:\.\d+)?)", text)
         return cls(path, release[1], lua[1] if lua is not None else None)
 
     @property
