@@ -115,11 +115,11 @@ class Box:
 
     def profile_check(self, captures: tuple[Path, Path]) -> Check:
         """Whether this release takes the profile as it is: its preferences name nothing it does not know."""
-        target = self.folder("personal configuration") / "profiles" / "TI-flow"
+        target = self.folder("personal configuration") / "profiles" / profile.NAME
         target.mkdir(parents=True)
         for name, text in profile.render().items():
             (target / name).write_text(text)
-        words = ["-C", "TI-flow", *MODES[0].words, "-r", f"{_PLACE}/{captures[1].name}", "-c", "1"]
+        words = ["-C", profile.NAME, *MODES[0].words, "-r", f"{_PLACE}/{captures[1].name}", "-c", "1"]
         return Check("profile", "", self.call(words, MODES[0].user)[1])
 
 

@@ -12,6 +12,7 @@ import ipaddress
 import tempfile
 from collections.abc import Coroutine, Generator, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
@@ -139,7 +140,7 @@ def _compared(file: str, mine: _View, other: _View, tally: Tally) -> Iterator[Di
 
 
 def _listed(rules: set[str]) -> str:
-    return " ".join(sorted(rules)) or _NONE
+    return ", ".join(sorted(rules)) or _NONE
 
 
 def _named(view: _View, index: int = 0) -> str:
@@ -154,7 +155,8 @@ def _our_segments(file: str, kinds: Kinds) -> Generator[_View, None, None]:
     with Capture(file) as capture:
         for segment in capture.segments():
             if isinstance(segment, Segment):
-                rules = {finding.rule for finding in validator.observe(segment)}
+                found = validator.observe(segment)
+                rules = {f"{finding.rule} {finding.severity.value}" for finding in found}
                 flows = [option.flow for option in segment.walk_options(kinds) if option.flow is not None]
                 if flows or rules:
                     yield _our_view(segment, flows, rules)
@@ -195,11 +197,17 @@ def _wireshark_views(packet: Any) -> Iterator[_View]:
     for layer in packet.layers:
         layers[layer.layer_name] = [layer, *getattr(layer, "duplicate_layers", [])]
     segments = list(_segments(packet, layers))
-    rules = {rule for block in layers.get("tiflow", []) for rule in _values(block, "tiflow.rule")}
+    rules = {rule for block in layers.get("tiflow", []) for rule in _judged(block)}
     for index, (network, tcp) in enumerate(segments, 1):
         view = _wireshark_view(packet, network, tcp, rules if index == len(segments) else set())
         if view.options or view.rules:
             yield view
+
+
+def _judged(block: Any) -> Iterator[str]:
+    """The findings of an analysis block, each rule with the severity that stands beside it."""
+    rules, severities = (list(_values(block, f"tiflow.{name}")) for name in ("rule", "severity"))
+    yield from map(" ".join, zip_longest(rules, severities, fillvalue=_NONE))
 
 
 def _segments(packet: Any, layers: dict[str, list[Any]]) -> Iterator[tuple[Any, Any]]:

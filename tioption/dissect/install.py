@@ -19,8 +19,8 @@ from tioption.dissect.tshark import Account, Folders, Tshark, WiresharkError
 from tioption.errors import TioptError
 from tioption.option import DEFAULT_KINDS, Kinds
 
-PLUGIN, PROFILE, RECEIPT = "tiflow.lua", "TI-flow", "tiflow.installed"
-"""Names of the plugin's file, the profile's folder, and the receipt, which Wireshark does not read."""
+PLUGIN, RECEIPT = "tiflow.lua", "tiflow.installed"
+"""Names of the plugin's file, and of the receipt, which Wireshark does not read."""
 
 _WIRESHARK_S_OWN = ("recent",)
 """What Wireshark itself keeps in the folder of a profile in use: window sizes and the like."""
@@ -51,7 +51,7 @@ class Place(NamedTuple):
     def of(cls, scope: str, folders: Folders) -> Place:
         """The place in these folders."""
         lua = folders.lua_plugins
-        return cls(scope, lua / PLUGIN, folders.profiles / PROFILE, lua / RECEIPT)
+        return cls(scope, lua / PLUGIN, folders.profiles / profile.NAME, lua / RECEIPT)
 
     def owner(self) -> Account | None:
         """Whose place it is where root works in the home of somebody else; None where it is that of who runs this."""
