@@ -2528,6 +2528,12 @@ if gui_enabled() then
   end, MENU_TOOLS_UNSORTED)
 end
 
+-- From 4.4 on an installed plugin is loaded by require, whose arguments are its name and its path.
+local name, path = ti.arguments[1], ti.arguments[2]
+if path and path:sub(-#name - 4) == name .. ".lua" then
+  ti.arguments = {}
+end
+
 -- tshark -X lua_script:tiflow.lua -X lua_script1:stats, or -X lua_script1:follow,FLOW,A
 for _, argument in ipairs(ti.arguments) do
   local flow, side = argument:match("^follow,(%d+),([AB])$")
