@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,8 +71,9 @@ def joined(captures: list[bytes]) -> bytes:
     return captures[0][:24] + b"".join(capture[24:] for capture in captures)
 
 
+@cache
 def observed(path: Path) -> tuple[list[Seen], Validator]:
-    """Every segment of a capture, and the validator that judged them."""
+    """Every segment of a capture, and the validator that judged them; asked for once per way to run tshark."""
     validator = Validator()
     seen = []
     with Capture(str(path)) as capture:
