@@ -201,6 +201,9 @@ end
 function ti.answered(segment, connection)
   local found, handshake, resume = {}, connection.handshake, connection.resume
   local answer = handshake.answer
+  if not answer then
+    return found -- another SYN-ACK had come before, and the handshake goes by the first
+  end
   if not connection.flow then
     join(connection, new_flow(answer))
   elseif not resume and not ti.resumes(handshake) then
