@@ -158,6 +158,13 @@ class TestABrokenPlugin:
         found, _ = checked(ready, RESUME, kinds=Kinds(77, 78))
         assert [(one.frame, one.ours) for one in found] == [(frame, "none") for frame in (1, 2, 3, 11, 12, 13)]
 
+    def test_lua_that_fails_at_a_packet(self, tshark: Tshark) -> None:
+        failing = broken(r"\nfunction analysis\.dissector\(.*\)\n", r"\g<0>  error('no such thing')\n")
+        with bench(tshark, failing) as ready:
+            found, _ = checked(ready, RESUME)
+        assert [one.frame for one in found] == list(range(1, 20))
+        assert all("Lua Error: " in one.wireshark and "no such thing" in one.wireshark for one in found)
+
     def test_lua_that_is_none(self, tshark: Tshark) -> None:
         with bench(tshark, "this is not Lua") as ready, pytest.raises(WiresharkError, match="does not load"):
             checked(ready, RESUME)

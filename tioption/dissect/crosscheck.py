@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import tempfile
+from collections import deque
 from collections.abc import Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -34,8 +35,10 @@ _SUBFRAMES: Final = ("wlan_aggregate.a_msdu.subframe", "wlan_aggregate.a_mdsu.su
 
 _FLAG_BITS: Final = 0x1FF
 _NONE: Final = "none"
-_CONCERNED: Final = "tiflow.tifid || tiflow.rule"
-"""The display filter for frames with a flow option, and others that break a rule."""
+_CONCERNED: Final = "tiflow.tifid || tiflow.rule || _ws.lua.error"
+"""The display filter for frames with a flow option, others that break a rule, and those at which a plugin failed."""
+
+_FAILURE: Final = "Lua Error: "
 
 
 class Difference(NamedTuple):
@@ -156,6 +159,7 @@ def _our_segments(file: str, kinds: Kinds) -> Generator[_View, None, None]:
         for segment in capture.segments():
             if isinstance(segment, Segment):
                 found = validator.observe(segment)
+                deque(validator.due(), maxlen=0)  # forgets what it would report of connections that fell silent
                 rules = {f"{finding.rule} {finding.severity.value}" for finding in found}
                 flows = [option.flow for option in segment.walk_options(kinds) if option.flow is not None]
                 if flows or rules:
@@ -198,6 +202,7 @@ def _wireshark_views(packet: Any) -> Iterator[_View]:
         layers[layer.layer_name] = [layer, *getattr(layer, "duplicate_layers", [])]
     segments = list(_segments(packet, layers))
     rules = {rule for block in layers.get("tiflow", []) for rule in _judged(block)}
+    rules |= {name for name in layers if name.startswith(_FAILURE)}  # tshark makes a layer of the message
     for index, (network, tcp) in enumerate(segments, 1):
         view = _wireshark_view(packet, network, tcp, rules if index == len(segments) else set())
         if view.options or view.rules:
