@@ -1403,7 +1403,9 @@ end
 function ti.answered(segment, connection)
   local found, handshake, resume = {}, connection.handshake, connection.resume
   local answer = handshake.answer
-  if not connection.flow then
+  if not answer then
+    return found -- another SYN-ACK had come before, and the handshake goes by the first
+  elseif not connection.flow then
     join(connection, new_flow(answer))
   elseif not resume and not ti.resumes(handshake) then
     connection.flow.tifid = answer.tifid
@@ -1425,9 +1427,12 @@ function ti.answered(segment, connection)
   return found
 end
 
--- The anchors of a transport (R1, MAP-03): where the third ACK is lost, the server's own TIAck stands for it.
+-- The anchors of a transport (R1, MAP-03): where one of its last two segments is missing the other one tells them.
 local function anchors(answer, confirmation)
-  return { forward = confirmation and confirmation.tiseq or answer.tiack, reverse = answer.tiseq }
+  return {
+    forward = confirmation and confirmation.tiseq or answer.tiack,
+    reverse = answer and answer.tiseq or confirmation.tiack,
+  }
 end
 
 -- Takes a confirmed transport into its flow.
@@ -1437,7 +1442,7 @@ function ti.confirmed(segment, connection)
   if not answer or answer.first == 0 or answer.second == 0 then
     return found
   end
-  local anchored = anchors(handshake.answer or answer, handshake.confirmation)
+  local anchored = anchors(handshake.answer, handshake.confirmation)
   if not resume then
     local flow = connection.flow
     if not flow or #flow.transports > 0 then
