@@ -57,13 +57,11 @@ bench: $(VENV)-bench/.bench
 	$(VENV)-bench/bin/python -m bench.startup
 	$(VENV)-bench/bin/python -m bench.decode
 	$(VENV)-bench/bin/python -m bench.validate
+	$(VENV)-bench/bin/python -m bench.dissector
 
 # The C code under a fuzzer with sanitizers, for SECONDS each.
 fuzz: $(VENV)/.test
 	SECONDS=$(SECONDS) PYTHON=$(BIN)/python CLANG=$(CLANG) tests/fuzz/run
-bench: $(VENV)/.test
-	$(BIN)/python -m bench.startup
-	$(BIN)/python -m bench.dissector
 
 generate: $(VENV)/.test
 	$(BIN)/python -m tioption.generate

@@ -53,8 +53,8 @@ def expected(capture: Path, kinds: Kinds = DEFAULT_KINDS) -> Expected:
         for segment in opened.segments():
             if not isinstance(segment, Segment):
                 continue
-            findings = validator.observe(segment)
-            connection = next(reversed(list(validator._table)))
+            connection = validator._table.observe(segment)
+            findings = validator._take(connection, segment)
             row = _option_row(segment, kinds)
             row["rule"] = [one.rule for one in findings]
             row["severity"] = [one.severity.value for one in findings]
@@ -125,7 +125,7 @@ def _flow_row(
         row[name] = [f"0x{position:016x}"]
         row[f"{name}.relative"] = [str(SEQ48.difference(position, origin))]
     if number > 1 and frame == place.entry.frames[number - 1]:
-        reconnect, outage = validator._reconnect_time(sighting.connection), outages[frame]
+        reconnect, outage = place.entry.times[number - 1], outages[frame]
         row["reconnect_time"] = [] if reconnect is None else [_seconds(reconnect)]
         row["outage"] = [] if outage is None else [_seconds(outage)]
     return row
