@@ -105,6 +105,9 @@ class _Decoder:
         if form == "text":
             self._text_of_files(files, paper=paper)
             return
+        if form in ("json", "csv") and self._count is None:
+            self._rows_of_files(files, form)
+            return
         segments, carriers, follow = self.reader.segments, self._carriers, self._endless
         sources = [_Source(file, partial(segments, file, carriers, follow=follow)) for file in files]
         self._write(sources, form, paper=paper)
@@ -190,27 +193,35 @@ class _Decoder:
             for batch in self.reader.batches(file, select, follow=self._endless):
                 yield from printer.text(batch)
 
+    def _rows_of_files(self, files: list[str], form: Any) -> None:
+        """JSON Lines, or CSV with a header line, batch by batch."""
+        from tioption.capture import Select
+        from tioption.render.row_batches import RowPrinter, csv_header
+
+        if form == "csv":
+            self._out.write(csv_header())
+        select = Select(carriers=self._carriers)
+        for file in files:
+            printer = RowPrinter(file, form, kinds=self._kinds, every=self._every)
+            for batch in self.reader.batches(file, select, follow=self._endless):
+                self._out.writelines(printer.text(batch))
+
     def _text(self, sources: list[_Source], *, paper: bool) -> None:
         """Tcpdump's lines or the paper's, one per segment."""
         self._out.writelines(self._counted(self._lines(sources, paper=paper)))
 
     def _json(self, sources: list[_Source]) -> None:
-        """JSON Lines."""
-        from json import JSONEncoder
+        """JSON Lines of rows that come one by one."""
+        from tioption.render.row_batches import json_line
 
-        encode = JSONEncoder().encode
-        for row in self._rows(sources):
-            self._out.write(encode(row) + "\n")
+        self._out.writelines(map(json_line, self._rows(sources)))
 
     def _csv(self, sources: list[_Source]) -> None:
-        """CSV with a header line."""
-        import csv
+        """CSV with a header line, of the same."""
+        from tioption.render.row_batches import csv_header, csv_line
 
-        from tioption.render.rows import KEYS, csv_values
-
-        writer = csv.writer(self._out, lineterminator="\n")
-        writer.writerow(KEYS)
-        writer.writerows(csv_values(row) for row in self._rows(sources))
+        self._out.write(csv_header())
+        self._out.writelines(map(csv_line, self._rows(sources)))
 
     def _table(self, sources: list[_Source]) -> None:
         """A table for people, coloured on a terminal."""
