@@ -47,8 +47,8 @@ static PyObject *rows_new(PyTypeObject *type, PyObject *args, PyObject *keywords
 /* Whether `count` records are there and lie where a struct may lie; sets an error where not. */
 static int are_records(const Py_buffer *records, Py_ssize_t index, Py_ssize_t count) {
     if (index >= 0 && index <= count && (size_t)count <= (size_t)records->len / sizeof(struct record) &&
-        (uintptr_t)records->buf % _Alignof(struct record) == 0)
-        return 1;
+        (count == 0 || (uintptr_t)records->buf % _Alignof(struct record) == 0))
+        return 1; /* where there is no record, the buffer may be anywhere */
     PyErr_SetString(PyExc_ValueError, "arguments that contradict each other");
     return 0;
 }

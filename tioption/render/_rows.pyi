@@ -1,6 +1,6 @@
 from typing import Final
 
-from typing_extensions import Buffer
+_Octets = bytes | bytearray | memoryview
 
 PLACE_NONE: Final[int]
 PLACE_PYTHON: Final[int]
@@ -8,8 +8,8 @@ PLACE_PYTHON: Final[int]
 class Rows:
     def __new__(cls, kind_d: int, kind_c: int, experiment_kinds: bytes, prefixes: bytes, /) -> Rows: ...
     def text(
-        self, data: Buffer, records: Buffer, index: int, count: int, csv: bool, every: bool, start: bytes, /
+        self, data: _Octets, records: _Octets, index: int, count: int, csv: bool, every: bool, start: bytes, /
     ) -> tuple[str, int, bool]: ...
-    def places(self, data: Buffer, records: Buffer, count: int, /) -> bytes: ...
+    def places(self, data: _Octets, records: _Octets, count: int, /) -> bytes: ...
 
-def addresses(addresses: Buffer, sizes: Buffer, /) -> tuple[bytes, bytes]: ...
+def addresses(addresses: _Octets, sizes: _Octets, /) -> tuple[bytes, bytes]: ...

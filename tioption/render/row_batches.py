@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import StringIO
+from itertools import accumulate
 from json import JSONEncoder
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -18,14 +20,19 @@ from tioption.capture.batch import Batch
 from tioption.layout import EXPERIMENT_KINDS, EXPERIMENTS
 from tioption.option import DEFAULT_KINDS, Kinds
 from tioption.render.rows import KEYS, csv_values, rows
+from tioption.render.values import address_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tioption.render._rows import Rows
 
 _Rows: type[Rows] | None = None
+_addresses: Callable[[bytes, bytes], tuple[bytes, bytes]] | None = None
 if not os.environ.get("TIOPT_PURE"):
     with suppress(ImportError):  # installed without a compiler: the same in Python, slower
         from tioption.render._rows import Rows as _Rows
+        from tioption.render._rows import addresses as _addresses
 
 NO_OPTION: Final = 254
 UNUSUAL: Final = 255
@@ -42,13 +49,27 @@ class RowPlaces:
         self._rows = _Rows(*kinds, bytes(sorted(EXPERIMENT_KINDS)), _PREFIXES) if _Rows is not None else None
 
     def of(self, batch: Batch) -> bytes:
-        """An octet for each record: where in the option area its only flow option begins, about which nothing can be found.
+        """An octet for each record: where in the option area its only flow option begins, if nothing can be found.
 
         NO_OPTION where an ordinary segment has none, UNUSUAL where the segment has to be asked itself.
         """
         if self._rows is None:
             return bytes((UNUSUAL,)) * len(batch)
         return self._rows.places(batch.data, batch.records, len(batch))
+
+
+def packed_addresses(addresses: bytes, families: bytes) -> tuple[bytes, bytes]:
+    """The texts of addresses of 16 octets each, all in one; before them where each begins and the last ends, as int32.
+
+    `families` has an octet for each: 4 where only 4 octets count, else 6.
+    """
+    if _addresses is not None:
+        return _addresses(addresses, families)
+    texts = [
+        address_text(addresses[16 * at : 16 * at + (4 if family == 4 else 16)]) for at, family in enumerate(families)
+    ]
+    ends = accumulate(map(len, texts), initial=0)
+    return b"".join(end.to_bytes(4, sys.byteorder) for end in ends), "".join(texts).encode()
 
 
 class RowPrinter:
