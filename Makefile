@@ -55,6 +55,7 @@ docs: $(VENV)/.docs
 # Against peers, from an installation as users have it: an editable one starts more slowly.
 bench: $(VENV)-bench/.bench
 	$(VENV)-bench/bin/python -m bench.startup
+	$(VENV)-bench/bin/python -m bench.codec
 	$(VENV)-bench/bin/python -m bench.decode
 	$(VENV)-bench/bin/python -m bench.validate
 	$(VENV)-bench/bin/python -m bench.dissector

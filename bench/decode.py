@@ -26,6 +26,8 @@ _TCP4, _TCP6 = "tcp[12] >= 0xa0", "(ip6[6] == 6 and ip6[52] >= 0xa0)"
 FILTER = f"{_TCP4} or {_TCP6} or (vlan and ({_TCP4} or {_TCP6}))"
 TSHARK_FILTER = "tcp.option_kind == 253 || tcp.option_kind == 254"
 
+_FOR_PROGRAMS = ("json", "csv", "parquet", "arrow")
+
 
 def capture(name: str, packets: int) -> str:
     """The path of a capture, made in another process as numpy is large."""
@@ -105,11 +107,13 @@ def median_startup() -> float:
 
 def dense(packets: int, runs: int) -> None:
     """Everything is an option."""
-    path = capture("dense.pcap", packets)
+    path, small = capture("dense.pcap", packets), capture("dense.pcap", 20_000)
     ours = [*tiopt(), "decode", "--format", "text"]
     commands = {
         OURS: Command([*ours, path], packets),
         "tcpdump printing the same lines": Command(["tcpdump", "-nr", path], packets),
+        **{f"tiopt decode --format {name}": Command([*ours[:-1], name, path], packets) for name in _FOR_PROGRAMS},
+        "tiopt's JSON, without C (20 k packets)": Command([*ours[:-1], "json", small], 20_000, {"TIOPT_PURE": "1"}),
         "cat": Command(["cat", path], packets),
     }
     usages = measure(f"dense, {packets:,} packets", have(commands), runs)

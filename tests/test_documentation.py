@@ -32,8 +32,9 @@ def blocks(page: str, language: str) -> list[str]:
     ("page", "code"), [(page, code) for page in PAGES for code in blocks(page, "python")], ids=lambda value: value[:20]
 )
 def test_python_examples_run(page: str, code: str, tmp_path: Path) -> None:
-    if "scapy" in code:
-        pytest.importorskip("scapy")
+    for library in ("scapy", "pandas"):
+        if library in code:
+            pytest.importorskip(library)
     for name in ("capture.pcap", "x.pcap"):
         shutil.copy(ROOT / "pcaps/resume/resume.pcap", tmp_path / name)
     code = code.replace('["tiopt",', f'["{sys.executable}", "-m", "tioption.cli",')

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tioption.capture import Capture, CutSegment, Segment
+    from tioption.columns import decode_options, encode_options, read_batches, read_table
     from tioption.errors import CaptureError, OptionError, ParseError, TioptError, TraceError
     from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, TcpOption, Tifid, Variant, walk
     from tioption.seq import SEQ32, SEQ48, SerialSpace, Unwrapper
@@ -20,6 +21,10 @@ _HOMES = {
     "Capture": "tioption.capture",
     "CutSegment": "tioption.capture",
     "Segment": "tioption.capture",
+    "decode_options": "tioption.columns",
+    "encode_options": "tioption.columns",
+    "read_batches": "tioption.columns",
+    "read_table": "tioption.columns",
     "CaptureError": "tioption.errors",
     "OptionError": "tioption.errors",
     "ParseError": "tioption.errors",
@@ -58,6 +63,10 @@ __all__ = [
     "Unwrapper",
     "Variant",
     "__version__",
+    "decode_options",
+    "encode_options",
+    "read_batches",
+    "read_table",
     "walk",
 ]
 

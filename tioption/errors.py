@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class TioptError(Exception):
     """Anything this package refuses, so that one `except` catches all of it."""
@@ -48,8 +50,11 @@ class CaptureError(ParseError):
     """A capture that cannot be read to its end; all frames before `frame` were delivered.
 
     `frame` counts from 1 as Wireshark does (None where no frame is concerned); `offset` is the octet in the file, or in
-    the decompressed stream where the file is compressed (None where the file could not be opened at all).
+    the decompressed stream where the file is compressed (None where the file could not be opened at all). `table` is
+    what `read_table` had read by then, None elsewhere.
     """
+
+    table: Any = None
 
     def __init__(self, expected: str, found: str, *, file: str, frame: int | None, offset: int | None) -> None:
         """Name file, frame and offset."""

@@ -33,6 +33,10 @@ class Variant(Enum):
     FLOW_C = "flow-c"
 
 
+_FLOW_D: Final = Variant.FLOW_D  # a name of the module is found sooner than one of an Enum
+_FLOW_C: Final = Variant.FLOW_C
+
+
 class Kinds(NamedTuple):
     """The option kinds in use, one octet each (OPT-02)."""
 
@@ -42,8 +46,8 @@ class Kinds(NamedTuple):
     def variant(self, kind: int) -> Variant | None:
         """The variant `kind` stands for, None where it is neither."""
         if kind == self.flow_d:
-            return Variant.FLOW_D
-        return Variant.FLOW_C if kind == self.flow_c else None
+            return _FLOW_D
+        return _FLOW_C if kind == self.flow_c else None
 
     def kind(self, variant: Variant) -> int:
         """The kind octet of `variant`."""
@@ -91,7 +95,7 @@ class Tifid(_Value):
         """Take all 48 bits; raises OptionError where `value` does not fit."""
         if not 0 <= value <= _MAX_48:
             raise OptionError("a TIFID of 48 bits", hex(value), 2)
-        object.__setattr__(self, "value", value)
+        _set_value(self, value)
 
     @classmethod
     def from_halves(cls, first: int, second: int = 0) -> Tifid:
@@ -128,6 +132,10 @@ class Tifid(_Value):
         return f"Tifid(0x{self.value:012x})"
 
 
+_new: Final = object.__new__
+_set_value: Final = Tifid.__dict__["value"].__set__  # the slot's own: what cannot be set from outside
+
+
 def parse_hex48(text: str, name: str, offset: int) -> int:
     """The 48-bit number printed as exactly 12 hexadecimal digits; a shorter print is refused, never padded.
 
@@ -155,17 +163,19 @@ class FlowOption(_Value):
         for name, value, offset in (("tiseq", tiseq, 8), ("tiack", tiack, 14)):
             if not 0 <= value <= _MAX_48:
                 raise OptionError(f"a {name} of 48 bits", hex(value), offset)
-        object.__setattr__(self, "variant", variant)
-        object.__setattr__(self, "tifid", tifid)
-        object.__setattr__(self, "tiseq", tiseq)
-        object.__setattr__(self, "tiack", tiack)
+        _set_variant(self, variant)
+        _set_tifid(self, tifid)
+        _set_tiseq(self, tiseq)
+        _set_tiack(self, tiack)
 
     @classmethod
     def parse(cls, octets: bytes, kinds: Kinds = DEFAULT_KINDS) -> FlowOption:
         """Read one whole option of 20 octets; raises OptionError at the first octet that makes it something else."""
+        variant = kinds.variant(octets[0]) if octets else None
+        if variant is not None and len(octets) == LENGTH == octets[1] and experiment_of(octets) is None:
+            return cls._unpacked(variant, octets)
         if not octets:
             raise OptionError(f"{LENGTH} octets", "none", 0)
-        variant = kinds.variant(octets[0])
         if variant is None:
             raise OptionError(f"kind {kinds.flow_d} (flow-d) or {kinds.flow_c} (flow-c)", str(octets[0]), 0)
         if len(octets) > 1 and octets[1] != LENGTH:
@@ -174,19 +184,25 @@ class FlowOption(_Value):
             raise OptionError(f"{LENGTH} octets", f"the end after {len(octets)}", len(octets))
         if len(octets) > LENGTH:
             raise OptionError("the end of the option", f"{len(octets) - LENGTH} more octets", LENGTH)
-        experiment = experiment_of(octets)
-        if experiment is not None:
-            raise OptionError("a TIFID", f"the experiment identifier of {experiment} (RFC 6994)", 2)
-        return cls._unpacked(variant, octets)
+        raise OptionError("a TIFID", f"the experiment identifier of {experiment_of(octets)} (RFC 6994)", 2)
 
     @classmethod
     def _unpacked(cls, variant: Variant, octets: bytes) -> FlowOption:
-        _, _, tifid, tiseq, tiack = unpack(octets)
-        return cls(variant, Tifid(tifid), tiseq, tiack)
+        # What 6 octets hold needs no check.
+        _, _, identifier, tiseq, tiack = unpack(octets)
+        tifid = _new(Tifid)
+        _set_value(tifid, identifier)
+        option = _new(cls)
+        _set_variant(option, variant)
+        _set_tifid(option, tifid)
+        _set_tiseq(option, tiseq)
+        _set_tiack(option, tiack)
+        return option
 
     def encode(self, kinds: Kinds = DEFAULT_KINDS) -> bytes:
         """The 20 octets of the option under these kinds."""
-        return pack(kinds.kind(self.variant), self.tifid.value, self.tiseq, self.tiack)
+        kind = kinds.flow_d if self.variant is _FLOW_D else kinds.flow_c
+        return pack(kind, self.tifid.value, self.tiseq, self.tiack)
 
     def replace(self, **changes: Any) -> FlowOption:
         """The same option with some values changed, by their names."""
@@ -204,6 +220,11 @@ class FlowOption(_Value):
 
     def __repr__(self) -> str:
         return f"FlowOption({self.variant}, {self.tifid!r}, 0x{self.tiseq:x}, 0x{self.tiack:x})"
+
+
+_set_variant, _set_tifid, _set_tiseq, _set_tiack = (
+    FlowOption.__dict__[name].__set__ for name in ("variant", "tifid", "tiseq", "tiack")
+)
 
 
 class Fault(Enum):
@@ -233,11 +254,12 @@ class TcpOption(NamedTuple):
 
 _BY_EXID: Final = {exid: (name, kinds, lengths) for name, _, exid, kinds, lengths in EXPERIMENTS}
 _EXID_SIZES: Final = sorted({len(exid) for exid in _BY_EXID}, reverse=True)
+_EXID_STARTS: Final = frozenset(exid[:2] for exid in _BY_EXID)
 
 
 def experiment_of(octets: bytes) -> str | None:
     """The name of the known experiment whose option these octets are, None where they are none (RFC 6994)."""
-    if len(octets) < 4 or octets[0] not in EXPERIMENT_KINDS:
+    if octets[2:4] not in _EXID_STARTS or octets[0] not in EXPERIMENT_KINDS:
         return None
     for size in _EXID_SIZES:
         known = _BY_EXID.get(octets[2 : 2 + size])

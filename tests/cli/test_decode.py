@@ -13,14 +13,20 @@ import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tests.capture import blocks
 from tests.capture.wraps import IP4, IP6, WRAPS, ethernet
-from tests.conftest import ROOT, Outcome, tiopt_process
+from tests.conftest import ROOT, Outcome, golden_captures, tiopt_process
 from tioption.build.capture_file import pcap
+from tioption.columns import arrow
+from tioption.columns.arrow import SCHEMA
 from tioption.render.rows import KEYS
+from tioption.render.values import seconds_text
 
 Run = Callable[..., Outcome]
 TRACE2 = ROOT / "pcaps/trace2/trace2.pcap"
@@ -129,6 +135,111 @@ class TestFormats:
         rows = [json.loads(line) for line in tiopt("decode", "-f", "json", path).out.splitlines()]
         assert [[finding["rule"] for finding in row["findings"]] for row in rows] == [["OPT-04"], ["OPT-04"]]
         assert tiopt("decode", path).out.count("\n") == 1
+
+
+class TestColumns:
+    """Parquet and Arrow: the rows of JSON in other terms."""
+
+    @staticmethod
+    def rows(path: Path, form: str) -> list[dict[str, Any]]:
+        table = parquet.read_table(path) if form == "parquet" else pa.ipc.open_stream(path).read_all()
+        assert table.schema == SCHEMA
+        made: list[dict[str, Any]] = table.set_column(2, "time", table.column("time").cast(pa.int64())).to_pylist()
+        for row in made:
+            row["time"] = seconds_text(row["time"])
+            row |= {name: None if row[name] is None else f"{row[name]:012x}" for name in ("tiseq", "tiack")}
+        return made
+
+    @pytest.mark.parametrize("every", [(), ("--all",)])
+    @pytest.mark.parametrize("form", ["parquet", "arrow"])
+    def test_the_rows_of_json(self, tmp_path: Path, form: str, every: tuple[str, ...], tiopt: Run) -> None:
+        out = tmp_path / "out"
+        files = [*golden_captures(), RESUME]
+        assert tiopt("decode", *every, "-f", form, *files, "-o", out) == Outcome(0, "", "")
+        expected = [json.loads(line) for line in tiopt("decode", *every, "-f", "json", *files).out.splitlines()]
+        assert self.rows(out, form) == expected
+
+    @pytest.mark.parametrize("form", ["parquet", "arrow"])
+    def test_standard_output(self, tmp_path: Path, form: str) -> None:
+        command = [sys.executable, "-m", "tioption.cli", "decode", "-f", form, "-"]
+        run = subprocess.run(command, input=RESUME.read_bytes(), capture_output=True, check=True)
+        (tmp_path / "out").write_bytes(run.stdout)
+        assert [row["file"] for row in self.rows(tmp_path / "out", form)] == ["-"] * 6
+
+    @pytest.mark.parametrize("form", ["parquet", "arrow"])
+    def test_what_comes_before_damage_is_written(self, tmp_path: Path, form: str, tiopt: Run) -> None:
+        cut = tmp_path / "cut.pcap"
+        cut.write_bytes(TRACE2.read_bytes()[:-3])
+        status, out, err = tiopt("decode", "-f", form, cut, TRACE2, "-o", tmp_path / "out")
+        assert (status, out) == (3, "")
+        assert "cut.pcap: frame 3" in err
+        assert [row["frame"] for row in self.rows(tmp_path / "out", form)] == [1, 2, 1, 2, 3]
+
+    @pytest.mark.parametrize("form", ["parquet", "arrow"])
+    def test_nothing_is_a_file_without_rows(self, tmp_path: Path, form: str, tiopt: Run) -> None:
+        assert tiopt("decode", "-f", form, "--kind-d", "77", TRACE2, "-o", tmp_path / "out").status == 0
+        assert self.rows(tmp_path / "out", form) == []
+
+    def test_row_groups(self, tmp_path: Path, tiopt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(arrow, "ROW_GROUP", 5)
+        tiopt("decode", "-f", "parquet", *[TRACE2] * 5, "-o", tmp_path / "out")
+        file = parquet.ParquetFile(tmp_path / "out")
+        assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [6, 6, 3]
+
+    @pytest.mark.parametrize("form", ["parquet", "arrow"])
+    @pytest.mark.parametrize("count", [1, 3, 4, 9, 20])
+    def test_as_many_as_were_asked_for(self, tmp_path: Path, form: str, count: int, tiopt: Run) -> None:
+        tiopt("decode", "-f", form, "-c", count, TRACE2, RESUME, "-o", tmp_path / "out")
+        every = [json.loads(line) for line in tiopt("decode", "-f", "json", TRACE2, RESUME).out.splitlines()]
+        assert self.rows(tmp_path / "out", form) == every[:count]
+
+    def test_not_from_an_interface(self, tiopt: Run) -> None:
+        status, out, err = tiopt("decode", "-f", "arrow", "-i", "lo", "-o", "/dev/null")
+        assert (status, out) == (2, "")
+        assert "live: tcpdump -i lo -U -w - tcp | tiopt decode --format arrow -" in err
+
+    def test_arrow_comes_while_a_pipe_is_open(self) -> None:
+        octets = RESUME.read_bytes()
+        command = [sys.executable, "-m", "tioption.cli", "decode", "-f", "arrow", "-"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(octets)
+            process.stdin.flush()
+            stream = pa.ipc.open_stream(process.stdout)
+            assert stream.read_next_batch().num_rows > 0
+            process.stdin.close()
+            with pytest.raises(StopIteration):
+                stream.read_next_batch()
+            assert process.wait() == 0
+
+    @pytest.mark.parametrize("form", ["parquet", "arrow"])
+    def test_not_to_a_terminal(self, form: str, tiopt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        status, out, err = tiopt("decode", "-f", form, TRACE2)
+        assert (status, out) == (2, "")
+        assert f"--format {form} is not for a terminal: name a file with -o OUT, or redirect the output" in err
+
+    @pytest.mark.parametrize("form", ["parquet", "arrow"])
+    def test_without_the_library(self, form: str, tmp_path: Path) -> None:
+        """And what was in the output file stays there."""
+        (tmp_path / "out").write_text("kept")
+        code = (
+            "import sys, importlib.util as util; find = util.find_spec;"
+            "util.find_spec = lambda name, *more: None if name == 'pyarrow' else find(name, *more);"
+            "from tioption.cli import main; sys.exit(main(sys.argv[1:]))"
+        )
+        words = ["decode", "-f", form, str(TRACE2), "-o", str(tmp_path / "out")]
+        run = subprocess.run([sys.executable, "-c", code, *words], check=False, capture_output=True, text=True)
+        assert run.returncode == 4
+        assert run.stderr == f"tiopt: --format {form} needs pyarrow: pip install 'tioption[parquet]'\n"
+        assert (tmp_path / "out").read_text() == "kept"
+
+    @pytest.mark.parametrize("form", ["parquet", "arrow"])
+    def test_a_disk_that_is_full_is_one_line(self, form: str) -> None:
+        assert tiopt_process("decode", "-f", form, RESUME, "-o", "/dev/full") == Outcome(
+            4, "", "tiopt: cannot write the output: no space left on device\n"
+        )
 
 
 class TestFiles:

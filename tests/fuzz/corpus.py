@@ -1,7 +1,7 @@
 """What the fuzzers begin with: `python -m tests.fuzz.corpus FOLDER` writes FOLDER/walk and FOLDER/lines.
 
 The captures of the repository, every scenario and every link layer, as files for the walker and, read, as records for
-the printer of lines; the segments of every scenario for the judge of ordinary connections.
+the printers of lines and rows; the segments of every scenario for the judge of ordinary connections.
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, TextIO, TypeVar
 
-from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
+from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, MachineError, Option, UsageError, chosen_kinds
 
-_FORMATS = ("text", "table", "json", "csv")
+_COLUMNS = ("parquet", "arrow")
+_FORMATS = ("text", "table", "json", "csv", *_COLUMNS)
 _T = TypeVar("_T")
 
 
@@ -43,6 +44,8 @@ def run(  # noqa: PLR0913  the names are those of the options
         raise UsageError("expected either FILE…, where - is standard input, or an interface with -i")
     if follow and len(files) > 1:
         raise UsageError(f"--follow reads on in one file as it grows, not in {len(files)}")
+    if format in _COLUMNS:
+        _check_columns(format, interface, output)
     endless = follow or interface is not None
     with _opened(output, files) as out:
         if format is None:
@@ -61,6 +64,20 @@ def run(  # noqa: PLR0913  the names are those of the options
         out.flush()
     sys.stderr.writelines(decoder.reader.remarks)
     return 3 if decoder.reader.failed else 0
+
+
+def _check_columns(form: str, interface: str | None, output: str | None) -> None:
+    """Raises MachineError where a library is missing, UsageError where the octets have no good place to go."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("numpy", "pyarrow") if find_spec(name) is None]
+    if missing:
+        raise MachineError(f"--format {form} needs {' and '.join(missing)}: pip install 'tioption[parquet]'")
+    if interface is not None:
+        pipe = f"tcpdump -i {interface} -U -w - tcp | tiopt decode --format {form} -"
+        raise UsageError(f"--format {form} is for captures, not for -i; live: {pipe}")
+    if output is None and sys.stdout.isatty():
+        raise UsageError(f"--format {form} is not for a terminal: name a file with -o OUT, or redirect the output")
 
 
 @contextmanager
@@ -104,6 +121,12 @@ class _Decoder:
         """Write what the files hold; the one that is to be followed is read on as it grows."""
         if form == "text":
             self._text_of_files(files, paper=paper)
+            return
+        if form in _COLUMNS:
+            self._columns_of_files(files, form)
+            return
+        if form in ("json", "csv") and self._count is None:
+            self._rows_of_files(files, form)
             return
         segments, carriers, follow = self.reader.segments, self._carriers, self._endless
         sources = [_Source(file, partial(segments, file, carriers, follow=follow)) for file in files]
@@ -190,27 +213,59 @@ class _Decoder:
             for batch in self.reader.batches(file, select, follow=self._endless):
                 yield from printer.text(batch)
 
+    def _rows_of_files(self, files: list[str], form: Any) -> None:
+        """JSON Lines, or CSV with a header line, batch by batch."""
+        from tioption.capture import Select
+        from tioption.render.row_batches import RowPrinter, csv_header
+
+        if form == "csv":
+            self._out.write(csv_header())
+        select = Select(carriers=self._carriers)
+        for file in files:
+            printer = RowPrinter(file, form, kinds=self._kinds, every=self._every)
+            for batch in self.reader.batches(file, select, follow=self._endless):
+                self._out.writelines(printer.text(batch))
+
+    def _columns_of_files(self, files: list[str], form: Any) -> None:
+        """A Parquet file or a stream of Arrow, batch by batch."""
+        from tioption.columns.arrow import writer
+
+        left = self._count
+        with closing(self._columns(files)) as columns, writer(form, self._out.buffer) as write:
+            for file, made in columns:
+                wanted = made if left is None else made.first(left)
+                write(wanted, file)
+                if left is not None:
+                    left -= len(wanted.rows)
+                    if left == 0:
+                        return
+
+    def _columns(self, files: list[str]) -> Generator[tuple[str, Any], None, None]:
+        """The name of a file and some of its rows."""
+        from tioption.capture import Select
+        from tioption.columns.segments import SegmentColumns
+
+        select, columns = Select(carriers=self._carriers), SegmentColumns(self._kinds, every=self._every)
+        for file in files:
+            for batch in self.reader.batches(file, select, follow=self._endless):
+                yield file, columns.of(batch)
+
     def _text(self, sources: list[_Source], *, paper: bool) -> None:
         """Tcpdump's lines or the paper's, one per segment."""
         self._out.writelines(self._counted(self._lines(sources, paper=paper)))
 
     def _json(self, sources: list[_Source]) -> None:
-        """JSON Lines."""
-        from json import JSONEncoder
+        """JSON Lines of rows that come one by one."""
+        from tioption.render.row_batches import json_line
 
-        encode = JSONEncoder().encode
-        for row in self._rows(sources):
-            self._out.write(encode(row) + "\n")
+        self._out.writelines(map(json_line, self._rows(sources)))
 
     def _csv(self, sources: list[_Source]) -> None:
-        """CSV with a header line."""
-        import csv
+        """CSV with a header line, of the same."""
+        from tioption.render.row_batches import csv_header, csv_line
 
-        from tioption.render.rows import KEYS, csv_values
-
-        writer = csv.writer(self._out, lineterminator="\n")
-        writer.writerow(KEYS)
-        writer.writerows(csv_values(row) for row in self._rows(sources))
+        self._out.write(csv_header())
+        self._out.writelines(map(csv_line, self._rows(sources)))
 
     def _table(self, sources: list[_Source]) -> None:
         """A table for people, coloured on a terminal."""
@@ -236,6 +291,7 @@ COMMAND = Command(
         "tiopt decode capture.pcap",
         "tiopt decode --all --style paper handshake.pcapng",
         "tiopt decode --format json *.pcap.gz > options.jsonl",
+        "tiopt decode --format parquet *.pcap.gz -o options.parquet",
         "sudo tiopt decode -i eth0",
         "tiopt decode --follow growing.pcap",
     ),
@@ -244,7 +300,8 @@ COMMAND = Command(
         Option(
             "format",
             ("--format", "-f"),
-            "How to print: a table where the output is a terminal, else text; live, text. JSON is one object a line.",
+            "How to print: a table where the output is a terminal, else text; live, text. JSON is one object a line; "
+            "Parquet and Arrow are for notebooks and databases.",
             choices=_FORMATS,
         ),
         Option("style", ("--style",), "Whose lines text has: tcpdump's, or the paper's.", choices=("tcpdump", "paper")),

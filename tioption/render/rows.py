@@ -40,17 +40,25 @@ def rows(
 
     Values are str, int, None where the segment has no such thing, and for `findings` a list of {rule, severity, text}.
     """
+    for option, found in judged(segment, kinds, every=every):
+        yield _row(file, segment, option, found)
+
+
+def judged(
+    segment: Segment | CutSegment, kinds: Kinds = DEFAULT_KINDS, *, every: bool = False
+) -> Iterator[tuple[TcpOption | None, list[Finding]]]:
+    """What the rows of one segment are about: each flow option with its findings, or with `every` None without one."""
     if isinstance(segment, CutSegment):
         if every:
-            yield _row(file, segment, None, [])
+            yield None, []
         return
     options = segment.walk_options(kinds)
     found = findings(segment, options, kinds)
     flows = [option for option in options if option.flow is not None]
     for option in flows:
-        yield _row(file, segment, option, [finding for finding in found if finding.offset == option.offset])
+        yield option, [finding for finding in found if finding.offset == option.offset]
     if every and not flows:
-        yield _row(file, segment, None, found)
+        yield None, found
 
 
 def _row(file: str, segment: Segment | CutSegment, option: TcpOption | None, found: list[Finding]) -> dict[str, Any]:
