@@ -54,11 +54,14 @@ docs: $(VENV)/.docs
 
 # Against peers, from an installation as users have it: an editable one starts more slowly.
 bench: $(VENV)-bench/.bench
+	rm -f build/bench/results.jsonl
 	$(VENV)-bench/bin/python -m bench.startup
 	$(VENV)-bench/bin/python -m bench.codec
 	$(VENV)-bench/bin/python -m bench.decode
 	$(VENV)-bench/bin/python -m bench.validate
 	$(VENV)-bench/bin/python -m bench.dissector
+	$(VENV)-bench/bin/python -m bench.scale
+	$(VENV)-bench/bin/python -m bench.page
 
 # The C code under a fuzzer with sanitizers, for SECONDS each.
 fuzz: $(VENV)/.test

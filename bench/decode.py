@@ -19,6 +19,7 @@ from bench.measure import Command, Usage, floor_mib, interleaved, print_table, r
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = "tiopt decode"
+PLUGIN = ROOT / "dissectors" / "wireshark" / "tiflow.lua"
 
 # A filter cannot walk options; what it can say is that a flow option needs a TCP header of at least 40 octets. tcp[12]
 # does not look into IPv6, and behind a tag every offset is another: to find them all it must be said four times.
@@ -92,8 +93,13 @@ def mixed(packets: int, runs: int) -> None:
         "Scapy's RawPcapReader and a loop (200 k)": Command([*peer, "scapy-raw", small], 200_000),
         "dpkt (20 k packets)": Command([*peer, "dpkt", tiny], 20_000),
         "Scapy (20 k packets)": Command([*peer, "scapy", tiny], 20_000),
+        "pyshark, filtered (20 k packets)": Command([*peer, "pyshark", tiny], 20_000),
         "tshark -Y, one field (20 k packets)": Command(
             ["tshark", "-nr", tiny, "-Y", TSHARK_FILTER, "-Tfields", "-eframe.number"], 20_000
+        ),
+        "tshark with our plugin, -Y, one field (20 k)": Command(
+            ["tshark", "-nr", tiny, f"-Xlua_script:{PLUGIN}", "-Y", "tiflow.tifid", "-Tfields", "-etiflow.tifid"],
+            20_000,
         ),
     }
     measure("mixed, slower ones on slices, start-up included", have(slow), max(1, runs // 3))

@@ -11,9 +11,13 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from json import dumps
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+RESULTS: Final = Path(__file__).resolve().parents[1] / "build" / "bench" / "results.jsonl"
+"""Every table that was printed, for `bench.page`."""
 
 
 class Usage(NamedTuple):
@@ -81,12 +85,17 @@ def print_table(title: str, usages: Mapping[str, Sequence[Usage]], packets: Mapp
     print(f"\n{title}")
     print(f"  {'command':44} {'wall s':>8} {'cpu s':>8} {'Mpkt/s':>9} {'slower':>9} {'MiB':>6}")
     own = median(usage.cpu for usage in usages[ours]) / packets[ours]
+    rows = []
     for name, values in usages.items():
         cpu = median(usage.cpu for usage in values)
         rate = packets[name] / cpu / 1e6 if cpu else 0.0
         slower = cpu / packets[name] / own
         wall, mib = median(usage.wall for usage in values), max(usage.mib for usage in values)
         print(f"  {name:44} {wall:8.3f} {cpu:8.3f} {rate:9.3f} {slower:8.2f}x {mib:6.0f}")
+        rows.append({"name": name, "packets": packets[name], "cpu": cpu, "rate": rate, "slower": slower, "mib": mib})
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    with RESULTS.open("a") as results:
+        results.write(dumps({"title": title, "rows": rows}) + "\n")
 
 
 def tiopt() -> list[str]:

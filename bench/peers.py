@@ -1,4 +1,4 @@
-"""What people write with other libraries to find the option: `python -m bench.peers dpkt|scapy|scapy-raw FILE`."""
+"""What people write with other libraries to find the option: `python -m bench.peers NAME FILE`, NAME as in PEERS."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def with_dpkt(path: str) -> int:
                 except dpkt.Error:
                     continue
                 found += any(kind in (253, 254) for kind, _ in options)
+    return found
+
+
+def with_pyshark(path: str) -> int:
+    """With a display filter, as it is meant to be used."""
+    import pyshark
+
+    capture = pyshark.FileCapture(path, display_filter="tcp.option_kind == 253 || tcp.option_kind == 254")
+    found = sum(1 for _ in capture)
+    capture.close()
     return found
 
 
@@ -64,7 +74,12 @@ def with_scapy_raw(path: str) -> int:
     return found
 
 
-PEERS: dict[str, Callable[[str], int]] = {"dpkt": with_dpkt, "scapy": with_scapy, "scapy-raw": with_scapy_raw}
+PEERS: dict[str, Callable[[str], int]] = {
+    "dpkt": with_dpkt,
+    "pyshark": with_pyshark,
+    "scapy": with_scapy,
+    "scapy-raw": with_scapy_raw,
+}
 
 if __name__ == "__main__":
     print(PEERS[sys.argv[1]](sys.argv[2]))
