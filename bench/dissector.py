@@ -2,8 +2,9 @@
 
     python -m bench.dissector [--runs N] [--packets N]
 
-Nearly all packets are data or acknowledgments of flows, the plugin's worst case: in any other connection it looks only
-at the first segments. Prints the median wall time of each way to print a capture, and the ratio run by run.
+Nearly all packets are data or acknowledgments of flows, the plugin's worst case; and the same as plain TCP, of which it
+looks only at the first segments of each connection. Prints medians of processor time for each way to print a capture,
+and the ratio turn by turn.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from struct import pack_into, unpack_from
 
+from bench.measure import Command, interleaved, ratio
 from tioption.build.capture_file import pcap
 from tioption.build.conversation import MS, Conversation
 from tioption.dissect import plugin
+from tioption.layout import LENGTH
+from tioption.option import DEFAULT_KINDS
 
 FLOWS = 50
 PAYLOAD = 1200
@@ -76,23 +78,41 @@ def capture(packets: int) -> bytes:
     return pcap(sorted(frames, key=lambda frame: frame[0]))
 
 
-def seconds(command: list[str], home: Path) -> float:
-    """Wall time of one run as an ordinary user, who alone gets scripts loaded in every release."""
+def plain(packets: int) -> bytes:
+    """The same without options: connections that the plugin soon leaves alone."""
+    kinds = DEFAULT_KINDS.markers()
+    frames = (frame for seed in range(FLOWS) for frame in flow(seed, packets // FLOWS))
+    blank = [(time_ns, _blanked(octets, kinds)) for time_ns, octets in frames]
+    return pcap(sorted(blank, key=lambda frame: frame[0]))
+
+
+def _blanked(octets: bytes, markers: tuple[bytes, ...]) -> bytes:
+    """A frame whose flow option is overwritten by NOPs."""
+    end = SEQ + 8 + (octets[SEQ + 8] >> 4) * 4 - 12
+    for marker in markers:
+        at = octets.find(marker, SEQ + 16, end)
+        if at >= 0:
+            return octets[:at] + b"\x01" * LENGTH + octets[at + LENGTH :]
+    return octets
+
+
+def commands(capture_file: Path, script: Path, more: list[str]) -> dict[str, Command]:
+    """Both commands, without and with the plugin, as an ordinary user, who alone gets scripts loaded in every release."""
+    words = ["tshark", "-n", "-r", str(capture_file), *more]
     if os.geteuid() == 0:
-        command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command]
-    start = time.perf_counter()
-    done = subprocess.run(
-        command, env={**os.environ, "HOME": str(home)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=True
-    )
-    assert done.stderr == b"", done.stderr.decode()
-    return time.perf_counter() - start
+        words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *words]
+    home = {"HOME": str(script.parent)}
+    return {
+        "without": Command(words, environment=home),
+        "with": Command([*words, "-X", f"lua_script:{script}"], environment=home),
+    }
 
 
 def main() -> int:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=7, help="interleaved runs of every command (default: 7)")
-    parser.add_argument("--packets", type=int, default=100_000, help="packets of the capture (default: 100,000)")
+    parser.add_argument("--packets", type=int, default=100_000, help="packets of each capture (default: 100,000)")
     words = parser.parse_args()
     if shutil.which("tshark") is None:
         sys.stderr.write("tshark is not installed\n")
@@ -100,16 +120,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tiopt-bench-") as name:
         home = Path(name)
         home.chmod(0o755)
-        (home / "x.pcap").write_bytes(capture(words.packets))
-        (home / "tiflow.lua").write_text(plugin.render())
-        print(f"{'command':24} {'without ms':>11} {'with ms':>9} {'ratio':>6}")
-        for way, more in WAYS.items():
-            command = ["tshark", "-n", "-r", str(home / "x.pcap"), *more]
-            loaded = [*command, "-X", f"lua_script:{home / 'tiflow.lua'}"]
-            pairs = [(seconds(command, home), seconds(loaded, home)) for _ in range(words.runs + 1)][1:]
-            without, with_plugin = (median(one) * 1000 for one in zip(*pairs, strict=True))
-            ratio = median(after / before for before, after in pairs)
-            print(f"{way:24} {without:11.0f} {with_plugin:9.0f} {ratio:6.2f}")
+        script = home / "tiflow.lua"
+        script.write_text(plugin.render())
+        print(f"\nThe Wireshark plugin, {words.packets:,} packets: tshark without and with it")
+        print(f"  {'capture':10} {'way':24} {'cpu s':>8} {'cpu s':>8} {'ratio':>7}")
+        for kind, octets in (("flows", capture(words.packets)), ("plain TCP", plain(words.packets))):
+            path = home / "x.pcap"
+            path.write_bytes(octets)
+            for way, more in WAYS.items():
+                usages = interleaved(commands(path, script, more), words.runs)
+                without, loaded = (median(usage.cpu for usage in usages[name]) for name in ("without", "with"))
+                times = ratio(usages["without"], usages["with"])
+                print(f"  {kind:10} {way:24} {without:8.2f} {loaded:8.2f} {times:6.2f}x")
     return 0
 
 

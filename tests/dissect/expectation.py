@@ -82,8 +82,8 @@ def _option_row(segment: Segment, kinds: Kinds) -> dict[str, list[str]]:
             row["variant"].append(flow.variant.value)
             row["tifid"].append(f"0x{flow.tifid.value:016x}")
             row["tifid.bytes"].append(str(flow.tifid))
-            row["tifid.first"].append(f"0x{flow.tifid.first:06x}")
-            row["tifid.second"].append(f"0x{flow.tifid.second:06x}")
+            row["tifid.first"].append(hex(flow.tifid.first))
+            row["tifid.second"].append(hex(flow.tifid.second))
             row["tiseq"].append(f"0x{flow.tiseq:016x}")
             row["tiack"].append(f"0x{flow.tiack:016x}")
     return row
@@ -168,6 +168,8 @@ def _row_differences(
             continue
         value = shown[f"tiflow.{name}"]
         wanted = row[name]
+        if name in {"tifid.first", "tifid.second"}:
+            value = [hex(int(half, 16)) for half in value]  # 24 bits are padded to 32 by some releases
         if name in JUDGEMENT:
             value, wanted = sorted(value), sorted(wanted)
         if name in {"transport", "transport.previous"} and not wanted:

@@ -226,8 +226,10 @@ class TestPreferences:
         assert list(differences(shark, capture, *kinds, two_passes=True, kinds=talk.kinds)) == []
         assert all(row["tiflow.kind"] == [] for row in shark.rows(capture, ["tiflow.kind"]))
         # The kinds no longer wanted are Wireshark's own again.
-        rows = shark.rows(shark.capture(resume()), ["tcp.options.experimental.exid", "tiflow"], *kinds)
-        assert rows[0] == {"tcp.options.experimental.exid": ["0x5e1c"], "tiflow": []}
+        capture = shark.capture(resume())
+        assert "RFC3692-style Experiment 1" in shark.run("-r", capture, *kinds, "-c", 1, "-V")
+        assert "RFC3692-style Experiment 1" not in shark.run("-r", capture, "-c", 1, "-V")
+        assert shark.run("-r", capture, *kinds, "-Y", "tiflow") == ""
 
     def test_without_the_analysis_of_every_segment(self, shark: Tshark) -> None:
         fields = ["tiflow.flow", "tiflow.phase"]

@@ -3,7 +3,7 @@
 
 local byte, flag = string.byte, ti.flag
 local locate = ti.locate
-local SYN, ACK = 2, 16
+local SYN, ACK, PSH_ACK = 2, 16, 24
 local POW30, POW31, POW32 = 1073741824, 2147483648, 4294967296
 local fields, experts, protocol = ti.fields, ti.experts, ti.protocol
 
@@ -11,6 +11,9 @@ local fields, experts, protocol = ti.fields, ti.experts, ti.protocol
 -- are more than data what the judgement was.
 local who, places, acked_places, records
 local senders
+
+-- The highest number of a frame that was judged.
+local latest
 
 -- What each key means: both ends, and the key of the other direction.
 local ends
@@ -21,6 +24,7 @@ local DECIDED = { confirmed = true, settled = true, legacy = true, failed = true
 
 function ti.reset()
   who, places, acked_places, records, ends = {}, {}, {}, {}, {}
+  latest = 0
   senders = {}
   ti.senders, ti.connections = senders, 0
   ti.flows, ti.named, ti.strangers, ti.halves = {}, {}, 0, {}
@@ -46,8 +50,13 @@ local function steady(connection)
 end
 
 -- Takes in a segment of data or a pure ACK on a steady connection: the same as `observe` would do, without its tables.
+-- False where it is something else.
 local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
-  local s1, s2, s3, s4, a1, a2, a3, a4, offset, _, w1, w2 = byte(raw, at + 5, at + 16)
+  local s1, s2, s3, s4, a1, a2, a3, a4, offset, flags, w1, w2 = byte(raw, at + 5, at + 16)
+  flags = w2 and flags % 32
+  if flags ~= ACK and flags ~= PSH_ACK then
+    return false
+  end
   local own, other = sender.own, sender.other
   local sent, acked = own.sent, own.acked
   local near = sent > acked and sent or acked
@@ -71,10 +80,11 @@ local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
     own.window = window
   end
   sender.connection.last_seen = pinfo.rel_ts
-  who[number], records[number] = sender, nil
+  who[number] = sender
   if near >= POW30 or place >= POW30 then -- beyond, a number alone no longer tells the place
     places[number], acked_places[number] = place, reached
   end
+  return true
 end
 
 -- The places of a segment's first octet and of what it acknowledges.
@@ -108,7 +118,6 @@ end
 local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   local segment = ti.read_segment(tvb, pinfo, raw, at, ip)
   if not segment then
-    who[pinfo.number], records[pinfo.number] = nil, nil
     return
   end
   segment.key, segment.reverse_key = key, known.other
@@ -258,21 +267,20 @@ function analysis.dissector(tvb, pinfo, tree)
     return
   end
   local sender = senders[key]
-  local flags = sender and not carried and byte(raw, at + 14)
-  if flags then
-    if sender.connection.quiet and flags % 4 < SYN then
-      return
-    end
-    flags = flags % 32
+  local connection = sender and not carried and sender.connection
+  if connection and connection.quiet and (byte(raw, at + 14) or 0) % 4 < SYN then
+    return
   end
   local number = pinfo.number
   referenced = referenced or tree.referenced
-  if not pinfo.visited then -- under a read filter several frames have one number, of which the last is kept
-    if flags and flags % 4 < SYN and sender.connection.decided then
+  if number > latest or (number == latest and not pinfo.visited) then
+    if number == latest then -- under a read filter several frames have one number, of which the last is kept
       who[number], records[number] = nil, nil
+    end
+    latest = number
+    if connection and connection.decided and (byte(raw, at + 14) or 0) % 4 < SYN then
       return
-    elseif (flags == 16 or flags == 24) and sender.connection.steady and #raw >= at + 20 then
-      carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
+    elseif connection and connection.steady and carry_on(tvb, pinfo, raw, at, ip, size, number, sender) then
       if not referenced(tree, wanted) then
         return
       end
