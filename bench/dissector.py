@@ -97,7 +97,7 @@ def _blanked(octets: bytes, markers: tuple[bytes, ...]) -> bytes:
 
 
 def commands(capture_file: Path, script: Path, more: list[str]) -> dict[str, Command]:
-    """Both commands, without and with the plugin, as an ordinary user, who alone gets scripts loaded in every release."""
+    """Both commands, without and with the plugin, as an ordinary user: every release loads scripts for one."""
     words = ["tshark", "-n", "-r", str(capture_file), *more]
     if os.geteuid() == 0:
         words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *words]
