@@ -58,6 +58,7 @@ bench: $(VENV)-bench/.bench
 	$(VENV)-bench/bin/python -m bench.codec
 	$(VENV)-bench/bin/python -m bench.decode
 	$(VENV)-bench/bin/python -m bench.validate
+	$(VENV)-bench/bin/python -m bench.folder
 	$(VENV)-bench/bin/python -m bench.dissector
 
 # The C code under a fuzzer with sanitizers, for SECONDS each.
