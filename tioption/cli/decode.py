@@ -56,6 +56,9 @@ def run(  # noqa: PLR0913  the names are those of the options
     if format in _COLUMNS:
         _check_columns(format, interface, output)
     endless = follow or interface is not None
+    one = endless or count is not None or format in _COLUMNS  # what is written is no sequence of the files' own
+    if one and dask is not None:
+        raise UsageError("--dask is for text, table, json and csv, without -c, --follow and -i")
     with _opened(output, files) as out:
         if format is None:
             format = "table" if out.isatty() and style is None and not endless else "text"  # noqa: A001
@@ -70,8 +73,7 @@ def run(  # noqa: PLR0913  the names are those of the options
                 decoder.decode(files, format, paper=paper)
         else:
             quick = _QUICK if format == "text" and not all else _SLOW if all and format != "text" else _FAIR
-            alone = count is not None or format in _COLUMNS  # lines in all that are wanted, or one file of columns
-            spread = Spread(files) if alone else Spread.chosen(files, jobs, dask, quick)
+            spread = Spread(files) if one else Spread.chosen(files, jobs, dask, quick)
             decoder.decode_all(spread, format, paper=paper)
         out.flush()
     sys.stderr.writelines(decoder.reader.remarks)
