@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from glob import glob, has_magic
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from tioption.cli.declare import MachineError
 from tioption.errors import CaptureError
 
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(?:::|://)")
+_PATTERN = frozenset("*?[")
 
 
 def expand(words: Iterable[str]) -> list[str]:
@@ -32,7 +29,7 @@ def _expanded(word: str) -> list[str]:
         return list(_in_url(word)) or [word]
     if os.path.isdir(word):  # noqa: PTH112  a Path would change how names are written
         return list(_in_folder(word)) or [word]
-    if has_magic(word) and not os.path.lexists(word):
+    if not _PATTERN.isdisjoint(word) and not os.path.lexists(word):
         return list(_fitting(word)) or [word]
     return [word]
 
@@ -43,6 +40,8 @@ def in_name_order(names: Iterable[str]) -> list[str]:
 
 
 def _counted(part: str) -> tuple[list[str | int], str]:
+    import re
+
     pieces = re.split(r"([0-9]+)", part)
     return [int(piece) if at % 2 else piece for at, piece in enumerate(pieces)], part
 
@@ -58,6 +57,8 @@ def _in_folder(folder: str) -> Iterator[str]:
 
 
 def _fitting(pattern: str) -> Iterator[str]:
+    from glob import glob
+
     where, _, last = pattern.rstrip("/").rpartition("/")
     if last == "**":
         pattern = where or "."
@@ -89,7 +90,8 @@ def _may_be_capture(name: str, stream: BinaryIO | None = None) -> bool:
 
 def is_url(name: str) -> bool:
     """Whether the name is a URL and no file of this machine."""
-    return _URL.match(name) is not None and not os.path.lexists(name)
+    scheme, _, rest = name.partition(":")
+    return rest.startswith(("//", ":")) and scheme.replace("+", "").isalnum() and not os.path.lexists(name)
 
 
 def only_here(name: str) -> bool:
@@ -111,7 +113,7 @@ def opened(name: str) -> BinaryIO | None:
     Raises CaptureError where it cannot be opened, MachineError where the library that could is missing.
     """
     if not is_url(name):
-        if Path(name).is_dir():
+        if os.path.isdir(name):  # noqa: PTH112
             raise CaptureError("captures in this folder", "none", file=name, frame=None, offset=None)
         return None
     fsspec = _fsspec(name)
@@ -136,9 +138,9 @@ def _fsspec(name: str) -> Any:
     try:
         import fsspec
     except ImportError:
-        found = _URL.match(name)
-        scheme = found[1] if found is not None else name
-        raise MachineError(f"reading {scheme}:// needs fsspec: pip install 'tioption[remote]'") from None
+        raise MachineError(
+            f"reading {name.partition(':')[0]}:// needs fsspec: pip install 'tioption[remote]'"
+        ) from None
     return fsspec
 
 

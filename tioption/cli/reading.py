@@ -63,7 +63,6 @@ class Reader:
                     self.remarks += [f"tiopt: {name}: {undecoded}\n" for undecoded in capture.undecoded]
         except CaptureError as error:
             self.fail(str(error))
-        self.progress.clear()
         self.progress.finish(self._number)
 
     def fail(self, error: str) -> None:

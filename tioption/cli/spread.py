@@ -67,7 +67,6 @@ class Spread(NamedTuple):
         with closing(self._events(work, out, reader)) as events:
             for event in events:
                 if isinstance(event, bytes):
-                    reader.progress.clear()
                     out.flush()
                     out.buffer.write(event)
                 elif isinstance(event, Here):
