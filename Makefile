@@ -59,6 +59,7 @@ bench: $(VENV)-bench/.bench
 	$(VENV)-bench/bin/python -m bench.codec
 	$(VENV)-bench/bin/python -m bench.decode
 	$(VENV)-bench/bin/python -m bench.validate
+	$(VENV)-bench/bin/python -m bench.folder
 	$(VENV)-bench/bin/python -m bench.dissector
 	$(VENV)-bench/bin/python -m bench.scale
 	$(VENV)-bench/bin/python -m bench.page

@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.calls import CALLS
 from tests.conftest import ROOT, Outcome
+from tests.pieces import cut
 from tioption.build.catalogue import SCENARIOS
 from tioption.cli.declare import Command
 from tioption.verdict.outcome import Verdict
@@ -73,12 +74,23 @@ def test_the_readme_s_broken_capture(tiopt: Run, tmp_path: Path, monkeypatch: py
 
 
 def test_the_guide_s_finding(tiopt: Run, tmp_path: Path) -> None:
-    command, _, expected = blocks("docs/howto/index.md", "console")[0].partition("\n")
+    (block,) = (block for block in blocks("docs/howto/index.md", "console") if "tiopt build" in block)
+    command, _, expected = block.partition("\n")
     build, _, validate = command.partition(" | ")
     path = tmp_path / "x.pcap"
     assert tiopt(*build.removeprefix("$ tiopt ").split(), "-o", path).status == 0
     assert validate == "tiopt validate -"
     assert tiopt("validate", path).out == expected
+
+
+def test_the_guide_s_folder(tiopt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = (block for block in blocks("docs/howto/index.md", "console") if "tuesday.pcap" in block)
+    command, _, expected = block.partition("\n")
+    capture = SCENARIOS["resume"].pcap()
+    for name, path in zip(("monday.pcap", "tuesday.pcap"), cut(capture, (9,), tmp_path), strict=True):
+        path.rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert tiopt(*command.removeprefix("$ tiopt ").split()).out == expected
 
 
 def test_the_guide_s_stream(tiopt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

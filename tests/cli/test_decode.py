@@ -308,15 +308,14 @@ class TestWhatCannotBeRead:
         status, out, err = tiopt("decode", "--format", form, damaged, TRACE2)
         assert status == 3
         assert out.count("0a4530") == 5
-        assert (
-            err == f"tiopt: {damaged}: frame 3, offset 244: expected 86 octets of the frame, found the end after 81\n"
-        )
+        line = f"tiopt: {damaged}: frame 3, offset 244: expected 86 octets of the frame, found the end after 81\n"
+        assert err == f"{line}tiopt: 1 of 2 files could not be read to its end:\n{line}"
 
     @pytest.mark.parametrize(
         ("make", "message"),
         [
             (lambda _: None, "expected a readable capture file, found no such file or directory"),
-            (lambda path: path.mkdir(), "expected a capture file, found a directory"),
+            (lambda path: path.mkdir(), "expected captures in this folder, found none"),
             (lambda path: path.touch(), "offset 0: expected a pcap or pcapng file, found an empty file"),
             (
                 lambda path: path.symlink_to("/dev/null"),
@@ -524,4 +523,4 @@ def test_without_c_everything_is_the_same(tmp_path: Path, words: list[str]) -> N
     assert ours == tiopt_process("decode", *words, *files, env={"TIOPT_PURE": "1"})
     assert ours.status == 3
     assert len(ours.out.splitlines()) > 10
-    assert len(ours.err.splitlines()) == 3
+    assert len(ours.err.splitlines()) == 3 + 1 + 2  # a remark, two errors, and these again

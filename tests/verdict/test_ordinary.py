@@ -239,7 +239,7 @@ def test_many_connections_are_given_up_in_order(tmp_path: Path) -> None:
 
 def test_the_layout_of_rows_is_that_of_the_c_code() -> None:
     assert ROW_FIELDS == _ordinary.ROW_FIELDS
-    assert ROW.size == 80
+    assert ROW.size == 96
 
 
 def test_wrong_arguments_are_refused() -> None:

@@ -3,6 +3,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <string.h>
+
 #include "_walk_core.h"
 
 static int give_back(Py_buffer *buffers, int count) {
@@ -64,8 +66,44 @@ static PyObject *walk_ack_bit(PyObject *module, PyObject *args) {
     return PyLong_FromUnsignedLong(ack_bit(client, server, (uint32_t)ack));
 }
 
+/* near(records, count, bits) -> octets of uint32_t: the indexes of whole segments whose ports, exclusively or'ed, have
+   their bit among the 2^16 in `bits`. */
+static PyObject *walk_near(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer records, bits;
+    Py_ssize_t count;
+    if (!PyArg_ParseTuple(args, "y*ny*:near", &records, &count, &bits)) return NULL;
+    Py_buffer all[] = {records, bits};
+    const struct record *record = records.buf;
+    const uint8_t *wanted = bits.buf;
+    PyObject *found = NULL;
+    if (count < 0 || (size_t)count > (size_t)records.len / sizeof *record || bits.len != 1 << 13 ||
+        (uintptr_t)record % _Alignof(struct record) != 0) {
+        PyErr_SetString(PyExc_ValueError, "near: arguments that contradict each other");
+    } else {
+        size_t near = 0;
+        for (Py_ssize_t i = 0; i < count; i++) {
+            unsigned ports = record[i].sport ^ record[i].dport;
+            near += wanted[ports >> 3] >> (ports & 7) & 1;
+        }
+        found = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(near * sizeof(uint32_t)));
+        char *out = found == NULL ? NULL : PyBytes_AsString(found);
+        for (Py_ssize_t i = 0; out != NULL && i < count && near > 0; i++) {
+            unsigned ports = record[i].sport ^ record[i].dport;
+            if (!(wanted[ports >> 3] >> (ports & 7) & 1)) continue;
+            uint32_t index = (uint32_t)i;
+            memcpy(out, &index, sizeof index);
+            out += sizeof index;
+            near--;
+        }
+    }
+    give_back(all, 2);
+    return found;
+}
+
 static PyMethodDef methods[] = {
     {"walk", walk_walk, METH_VARARGS, "Walk the records of a chunk; see tioption.capture.batch."},
+    {"near", walk_near, METH_VARARGS, "Segments between ports of which a bitmap tells; see tioption.capture.ends."},
     {"ack_bit", walk_ack_bit, METH_VARARGS, "The bit of a third ACK in the bitmap of handshakes."},
     {NULL, NULL, 0, NULL},
 };

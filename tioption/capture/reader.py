@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from tioption.capture.batch import ROOM, Batch
 from tioption.capture.cursor import Cursor
@@ -34,14 +34,23 @@ if not os.environ.get("TIOPT_PURE"):
 class Capture:
     """One capture file, read once from start to end in bounded memory.
 
-    `name` is a path, or "-" for standard input; pcap, pcapng, gzip and zstd are recognised by content. `undecoded`
-    counts what could not be decoded so far. A context manager; raises CaptureError where the file cannot be opened.
+    `name` is a path, or "-" for standard input, or what to call `stream`, which is then read and closed in the end.
+    pcap, pcapng, gzip and zstd are recognised by content; `undecoded` counts what could not be decoded so far. A
+    context manager; raises CaptureError where the file cannot be opened.
     """
 
-    def __init__(self, name: str, on_read: Callable[[Source], None] | None = None, *, follow: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        on_read: Callable[[Source], None] | None = None,
+        stream: BinaryIO | None = None,
+        *,
+        follow: bool = False,
+    ) -> None:
         """Open the file; `on_read` is called with its source before each read, `follow` reads it on as it grows."""
-        self.source = Source(name, on_read, follow=follow)
+        self.source = Source(name, on_read, stream, follow=follow)
         self.undecoded = UndecodedCounter()
+        self._opened: PcapFile | PcapngFile | None = None
 
     def __enter__(self) -> Capture:
         return self
@@ -49,7 +58,16 @@ class Capture:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.source.close()
 
+    @property
+    def frames(self) -> int:
+        """Frames read so far."""
+        return self._opened.frame if self._opened is not None else 0
+
     def _file(self) -> PcapFile | PcapngFile:
+        self._opened = self._recognised()
+        return self._opened
+
+    def _recognised(self) -> PcapFile | PcapngFile:
         cursor = Cursor(self.source)
         whole = cursor.fill(4)
         start = cursor.octets(0, min(4, cursor.end))

@@ -1,4 +1,4 @@
-"""Octets of a capture, from a path or standard input, decompressed where their first octets say so.
+"""Octets of a capture, from a path, standard input or a stream, decompressed where their first octets say so.
 
 Everything is read forward in pieces, so a file may be larger than memory and standard input may be a pipe that is still
 being written.
@@ -11,12 +11,16 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 from tioption.capture.compression import DamagedStreamError, compression_of, decompressed
 from tioption.errors import CaptureError
 
 _GROWTH = 0.1
 """Seconds between two looks at whether a file has grown."""
+
+_PIECE = 1 << 20
+"""Octets asked of a stream at once."""
 
 
 class Source:
@@ -27,8 +31,15 @@ class Source:
     pipe may have to wait for its writer, to flush what was made of the octets so far.
     """
 
-    def __init__(self, name: str, on_read: Callable[[Source], None] | None = None, *, follow: bool = False) -> None:
-        """Open the file; raises CaptureError where that is not possible.
+    def __init__(
+        self,
+        name: str,
+        on_read: Callable[[Source], None] | None = None,
+        stream: BinaryIO | None = None,
+        *,
+        follow: bool = False,
+    ) -> None:
+        """Open the file, or read `stream` in its place; raises CaptureError where the file cannot be opened.
 
         With `follow` the end of a file is not its end: it may still be growing, and is read on as it does.
         """
@@ -37,11 +48,16 @@ class Source:
         self.size: int | None = None
         self._on_read = on_read
         self._follow = follow
-        self._owned = name != "-"
+        self._stream = stream
+        self._owned = name != "-" and stream is None
         self._started = False
         self._pieces: Iterator[bytes] | None = None  # of a compressed file
         self._piece = memoryview(b"")  # what is left of the last one
         self._damage: CaptureError | None = None
+        if stream is not None:
+            size = getattr(stream, "size", None)
+            self.size = size if isinstance(size, int) else None
+            return
         if not self._owned and sys.stdin is None:
             raise CaptureError("a capture on standard input", "it closed", file=name, frame=None, offset=None)
         try:
@@ -60,7 +76,9 @@ class Source:
         return CaptureError("a readable capture file", found.lower(), file=self.name, frame=None, offset=None)
 
     def close(self) -> None:
-        """Close the file unless it is standard input."""
+        """Close the file or the stream unless it is standard input."""
+        if self._stream is not None:
+            self._stream.close()
         if self._owned:
             os.close(self._descriptor)
             self._owned = False
@@ -71,11 +89,14 @@ class Source:
             if self._on_read is not None:
                 self._on_read(self)
             try:
-                octets = os.readv(self._descriptor, [room])
+                if self._stream is not None:
+                    octets = _piece_of(self._stream, room)
+                else:
+                    octets = os.readv(self._descriptor, [room])
             except OSError as error:
                 raise self._unreadable(error) from None
             self.consumed += octets
-            if octets or not self._follow or self.size is None:
+            if octets or not self._follow or self.size is None or self._stream is not None:
                 return octets
             self._wait_to_grow()
 
@@ -139,3 +160,15 @@ class Source:
             return octets
         self._pieces = decompressed(start, self._read, compression)
         return self.read_into(room)
+
+
+def _piece_of(stream: BinaryIO, room: memoryview) -> int:
+    """Read from a stream of somebody else's library; whatever goes wrong there is an OSError here."""
+    try:
+        piece = stream.read(min(len(room), _PIECE))
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+    room[: len(piece)] = piece
+    return len(piece)

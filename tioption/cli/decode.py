@@ -10,10 +10,14 @@ from itertools import islice
 from typing import Any, NamedTuple, TextIO, TypeVar
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, MachineError, Option, UsageError, chosen_kinds
+from tioption.cli.spread import SPREAD_OPTIONS, Spread
 
 _COLUMNS = ("parquet", "arrow")
 _FORMATS = ("text", "table", "json", "csv", *_COLUMNS)
 _T = TypeVar("_T")
+
+_QUICK, _FAIR, _SLOW = 1 << 30, 1 << 27, 1 << 22
+"""Octets that one process decodes sooner than others have begun: lines of few segments, more, rows of all of them."""
 
 
 class _Source(NamedTuple):
@@ -34,19 +38,27 @@ def run(  # noqa: PLR0913  the names are those of the options
     count: int | None,
     kind_d: int,
     kind_c: int,
+    jobs: int | None,
+    dask: str | None,
     output: str | None,
 ) -> int:
     """Decode the files, or what passes the interface, and return the exit status."""
+    from tioption.cli.files import expand
+
     kinds = chosen_kinds(kind_d, kind_c)
     if style is not None and format not in (None, "text"):
         raise UsageError(f"--style is for --format text, not for {format}")
     if (interface is None) == (not files):
         raise UsageError("expected either FILE…, where - is standard input, or an interface with -i")
+    files = expand(files)
     if follow and len(files) > 1:
         raise UsageError(f"--follow reads on in one file as it grows, not in {len(files)}")
     if format in _COLUMNS:
         _check_columns(format, interface, output)
     endless = follow or interface is not None
+    one = endless or count is not None or format in _COLUMNS  # what is written is no sequence of the files' own
+    if one and dask is not None:
+        raise UsageError("--dask is for text, table, json and csv, without -c, --follow and -i")
     with _opened(output, files) as out:
         if format is None:
             format = "table" if out.isatty() and style is None and not endless else "text"  # noqa: A001
@@ -60,9 +72,12 @@ def run(  # noqa: PLR0913  the names are those of the options
             with until_interrupted():
                 decoder.decode(files, format, paper=paper)
         else:
-            decoder.decode(files, format, paper=paper)
+            quick = _QUICK if format == "text" and not all else _SLOW if all and format != "text" else _FAIR
+            spread = Spread(files) if one else Spread.chosen(files, jobs, dask, quick)
+            decoder.decode_all(spread, format, paper=paper)
         out.flush()
     sys.stderr.writelines(decoder.reader.remarks)
+    decoder.reader.repeat(len(files))
     return 3 if decoder.reader.failed else 0
 
 
@@ -105,10 +120,16 @@ def _opened(output: str | None, files: list[str]) -> Iterator[TextIO]:
 class _Decoder:
     """Takes captures one after the other and writes what they hold; a damaged one never keeps the others back."""
 
-    def __init__(self, out: TextIO, kinds: Any, *, every: bool, count: int | None, endless: bool) -> None:
-        from tioption.cli.reading import Reader
+    def __init__(
+        self, out: TextIO, kinds: Any, *, every: bool, count: int | None, endless: bool, reader: Any = None
+    ) -> None:
+        if reader is None:
+            from tioption.cli.progress import Progress
+            from tioption.cli.reading import Reader
 
-        self.reader = Reader(out.flush, progress=sys.stderr.isatty() and not out.isatty() and not endless)
+            progress = Progress(visible=sys.stderr.isatty() and not out.isatty() and not endless)
+            reader = Reader(out.flush, progress=progress)
+        self.reader = reader
         self._out = out
         self._kinds = kinds
         self._every = every
@@ -117,8 +138,11 @@ class _Decoder:
         self._endless = endless
         self._found = 0
 
-    def decode(self, files: list[str], form: str, *, paper: bool) -> None:
-        """Write what the files hold; the one that is to be followed is read on as it grows."""
+    def decode(self, files: list[str], form: str, *, paper: bool, part: bool = False) -> None:
+        """Write what the files hold; the one that is to be followed is read on as it grows.
+
+        With `part` others come before it, and have the header.
+        """
         if form == "text":
             self._text_of_files(files, paper=paper)
             return
@@ -126,11 +150,31 @@ class _Decoder:
             self._columns_of_files(files, form)
             return
         if form in ("json", "csv") and self._count is None:
-            self._rows_of_files(files, form)
+            self._rows_of_files(files, form, header=not part)
             return
         segments, carriers, follow = self.reader.segments, self._carriers, self._endless
         sources = [_Source(file, partial(segments, file, carriers, follow=follow)) for file in files]
         self._write(sources, form, paper=paper)
+
+    def decode_all(self, spread: Spread, form: str, *, paper: bool) -> None:
+        """Write what the files hold, decoded wherever that is to be done."""
+        if spread.here:
+            spread.expect(self.reader)
+            self.decode(spread.files, form, paper=paper)
+            return
+        whole = "json" if form == "table" else form
+        work = partial(decode_file, form=whole, paper=paper, kinds=self._kinds, every=self._every)
+        if form == "table":
+            from json import loads
+
+            self._print_table(map(loads, spread.lines(work, self.reader)), several=len(spread.files) > 1)
+            return
+        if form == "csv":
+            from tioption.render.row_batches import csv_header
+
+            self._out.write(csv_header())
+        for _ in spread.run(work, self._out, self.reader):
+            pass
 
     def listen(self, name: str, form: str, *, paper: bool) -> None:
         """Write what passes an interface until Ctrl-C, then keep what the kernel has counted for the remarks."""
@@ -213,12 +257,12 @@ class _Decoder:
             for batch in self.reader.batches(file, select, follow=self._endless):
                 yield from printer.text(batch)
 
-    def _rows_of_files(self, files: list[str], form: Any) -> None:
+    def _rows_of_files(self, files: list[str], form: Any, *, header: bool) -> None:
         """JSON Lines, or CSV with a header line, batch by batch."""
         from tioption.capture import Select
         from tioption.render.row_batches import RowPrinter, csv_header
 
-        if form == "csv":
+        if form == "csv" and header:
             self._out.write(csv_header())
         select = Select(carriers=self._carriers)
         for file in files:
@@ -269,12 +313,20 @@ class _Decoder:
 
     def _table(self, sources: list[_Source]) -> None:
         """A table for people, coloured on a terminal."""
+        self._print_table(self._rows(sources), several=len(sources) > 1)
+
+    def _print_table(self, rows: Iterator[dict[str, Any]], *, several: bool) -> None:
         from tioption.render.table import TableConsole, print_table
 
-        console = TableConsole(self._out)
-        printed = print_table(self._rows(sources), console, name_files=len(sources) > 1, waiting=self._endless)
+        printed = print_table(rows, TableConsole(self._out), name_files=several, waiting=self._endless)
         if not printed and not self.reader.failed and not self._every and not self._endless and sys.stderr.isatty():
             self.reader.remarks.append("tiopt: no flow option found; --all prints every TCP segment\n")
+
+
+def decode_file(file: str, out: TextIO, reader: Any, *, form: str, paper: bool, kinds: Any, every: bool) -> None:
+    """Write what one of several files holds: text, json or csv, the last without a header."""
+    decoder = _Decoder(out, kinds, every=every, count=None, endless=False, reader=reader)
+    decoder.decode([file], form, paper=paper, part=True)
 
 
 def _number(count: int, what: str) -> str:
@@ -295,7 +347,9 @@ COMMAND = Command(
         "sudo tiopt decode -i eth0",
         "tiopt decode --follow growing.pcap",
     ),
-    Argument("files", "FILE", "Capture files, or - for standard input.", instead="interface"),
+    Argument(
+        "files", "FILE", "Captures: files, folders, patterns, URLs, or - for standard input.", instead="interface"
+    ),
     (
         Option(
             "format",
@@ -309,6 +363,7 @@ COMMAND = Command(
         Option("interface", ("-i", "--interface"), "Decode what passes this network interface, or any.", "IFACE"),
         Flag("follow", ("--follow",), "Do not stop at the end of the file, but read on as it grows."),
         Option("count", ("-c", "--count"), "Stop after this many lines.", "N", None, int, least=1, most=999_999_999),
+        *SPREAD_OPTIONS,
         *KIND_OPTIONS,
         Option("output", ("-o", "--output"), "Write to this file instead of standard output.", "OUT"),
     ),

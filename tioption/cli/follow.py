@@ -28,11 +28,13 @@ def run(
     kind_c: int,
 ) -> int:
     """Write the stream, or list the flows where none is named, and return the exit status."""
+    from tioption.cli.files import expand
     from tioption.flow import FlowKey
     from tioption.option import Variant
 
     kinds = chosen_kinds(kind_d, kind_c)
     tifid, files = _tifid(words)
+    files = expand(files)
     if tifid is None:
         return _list(files, kinds)
     key = FlowKey(Variant.FLOW_C if flow_c else Variant.FLOW_D, tifid)
@@ -107,6 +109,7 @@ class _Following:
     """One stream on its way from captures to its output, and what has to be said of it."""
 
     def __init__(self, key: Any, out: _Output, kinds: Any, *, opener: bool, fill: bool) -> None:
+        from tioption.cli.progress import Progress
         from tioption.cli.reading import Reader
         from tioption.verdict.follower import FlowFollower
 
@@ -114,7 +117,7 @@ class _Following:
         self._out = out
         self._fill = fill
         self._follower = FlowFollower(key, opener=opener, kinds=kinds)
-        self._reader = Reader(out.flush, progress=sys.stderr.isatty() and not sys.stdout.isatty())
+        self._reader = Reader(out.flush, progress=Progress(visible=sys.stderr.isatty() and not sys.stdout.isatty()))
         self._gaps = 0
         self._missing = 0
         self._began: tuple[str, int] | None = None
@@ -133,6 +136,7 @@ class _Following:
             self._out.close()
         whole = self._follower.from_start and not self._gaps and not self._follower.end_unseen
         sys.stderr.writelines(self._remarks())
+        self._reader.repeat(len(files))
         return 3 if self._reader.failed or not whole else 0
 
     def _read(self, file: str) -> None:
@@ -218,11 +222,12 @@ def _list(files: list[str], kinds: Any) -> int:
     """Print the flows of the captures by their handshakes, and return the exit status."""
     from tioption.capture import Segment
     from tioption.capture.segment import ACK
+    from tioption.cli.progress import Progress
     from tioption.cli.reading import Reader
     from tioption.flow import ConnectionTable
     from tioption.render.values import peer_text
 
-    reader = Reader(sys.stdout.flush, progress=sys.stderr.isatty())
+    reader = Reader(sys.stdout.flush, progress=Progress(visible=sys.stderr.isatty()))
     table = ConnectionTable()
     flows: dict[tuple[str, str], dict[int, Any]] = {}
     for file in files:
@@ -242,6 +247,7 @@ def _list(files: list[str], kinds: Any) -> int:
         sys.stdout.write(f"{tifid}  {variant}  {peers}  {number}\n")
     sys.stdout.flush()
     sys.stderr.writelines(reader.remarks)
+    reader.repeat(len(files))
     return 3 if reader.failed else 0
 
 

@@ -6,112 +6,115 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from functools import partial
+from json import dumps
+from typing import Any, NamedTuple, TextIO
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
+from tioption.cli.spread import SPREAD_OPTIONS, Spread
+
+_QUICK = 1 << 27
+"""Octets that one process judges sooner than others have begun."""
 
 
-def run(
+def run(  # the names are those of the options
     files: list[str],
+    *,
     format: str,  # noqa: A002
     strict: bool,
     compare: bool,
+    jobs: int | None,
+    dask: str | None,
     kind_d: int,
     kind_c: int,
 ) -> int:
     """Validate the files and return the exit status."""
+    from tioption.cli.files import expand
     from tioption.render.report import summary, summary_line
 
     kinds = chosen_kinds(kind_d, kind_c)
+    files = expand(files)
     if compare:
         return _compare(files, format, strict, kinds)
+    spread = Spread.chosen(files, jobs, dask, _QUICK)
     reader = _reader()
-    verdicts: Counter[Any] = Counter()
-    severities: Counter[Any] = Counter()
-    given_up = 0
-    write = _Writer(format, strict=strict, name_files=len(files) > 1)
-    for file in files:
-        validator = _validated(file, kinds, reader, write)
-        verdicts += validator.verdicts
-        severities += validator.severities
-        given_up += validator.given_up
-    row = summary(verdicts, severities, given_up)
-    write.end(row, summary_line(row))
+    if len(files) == 1 and spread.here and format != "junit":
+        total = judge_file(files[0], sys.stdout, reader, form=format, kinds=kinds)
+        _remark(reader)
+    else:
+        from tioption.cli.joined import judge_files
+
+        total = judge_files(spread, reader, format, kinds, strict=strict)
+    row = summary(total.verdicts, total.severities, total.given_up)
+    if format == "json":
+        sys.stdout.write(dumps(row) + "\n")
+    elif format == "text":
+        sys.stdout.write(summary_line(row) + "\n")
+    reader.repeat(len(files))
     return _status(row, whole=not reader.failed, strict=strict)
 
 
-class _Writer:
-    """Writes what validators report in the format asked for."""
+class Judgement(NamedTuple):
+    """What is to be known of a file beside its report."""
 
-    def __init__(self, format: str, *, strict: bool, name_files: bool) -> None:  # noqa: A002
-        self._format = format
-        self._strict = strict
-        self._name_files = name_files
-        self._suites: dict[str, list[dict[str, Any]]] = {}
-        if format == "json":
-            from json import dumps
+    verdicts: Counter[Any]
+    severities: Counter[Any]
+    given_up: int
+    sightings: Any = None
+    """What may concern other files (`joining.Sightings`), None where that was not asked for."""
 
-            self._dumps = dumps
 
-    def begin(self, file: str) -> None:
-        """The report of this file follows."""
-        self._suites.setdefault(file, [])
-        if self._name_files and self._format == "text":
-            sys.stdout.write(f"{file}:\n")
+def judge_file(file: str, out: TextIO, reader: Any, *, form: str, kinds: Any, remember: bool = False) -> Judgement:
+    """Write the report of one file as text, or else as JSON Lines; the rest of the judgement."""
+    from tioption.render.report import report_rows, report_text
 
-    def report(self, file: str, validator: Any, reported: Iterable[Any]) -> None:
-        """Write what the validator of a file reports now."""
-        from tioption.render.report import report_rows, report_text
+    sightings = None
+    if remember:
+        from tioption.verdict.joining import Sightings
 
-        if self._format == "text":
-            sys.stdout.writelines(report_text(file, validator, reported))
-        elif self._format == "json":
-            sys.stdout.writelines(self._dumps(row) + "\n" for row in report_rows(file, validator, reported))
+        sightings = Sightings(kinds)
+
+    def write(reported: Iterable[Any]) -> None:
+        if sightings is not None:
+            reported = map(sightings.passed, reported)
+        if form == "text":
+            out.writelines(report_text(file, validator, reported))
         else:
-            self._suites[file] += report_rows(file, validator, reported)
+            out.writelines(dumps(row) + "\n" for row in report_rows(file, validator, reported))
 
-    def end(self, row: dict[str, Any], line: str) -> None:
-        """Write the summary."""
-        from tioption.render.report import junit
-
-        if self._format == "json":
-            sys.stdout.write(self._dumps(row) + "\n")
-        else:
-            sys.stdout.write(line + "\n" if self._format == "text" else junit(self._suites, strict=self._strict))
-
-
-def _validated(file: str, kinds: Any, reader: Any, writer: _Writer) -> Any:
-    """The validator of one file, after all that it has to report was written."""
-    from tioption.capture.selection import EVERY
-
-    quick = _quick_validator()
     validator: Any
-    writer.begin(file)
+    quick = quick_validator()
     if quick is not None:
-        validator = quick(kinds, key=os.urandom(8))
+        from tioption.capture.selection import EVERY
+
+        validator = quick(kinds)
         for batch in reader.batches(file, EVERY):
-            writer.report(file, validator, validator.take(batch))
+            if sightings is not None:
+                sightings.at(batch.segment(0).time_ns)
+                sightings.at(batch.segment(len(batch) - 1).time_ns)
+            write(validator.take(batch))
     else:
         from tioption.verdict.validator import Validator
 
         validator = Validator(kinds)
         for segment in _segments(reader, file):
+            if sightings is not None:
+                sightings.at(segment.time_ns)
             validator.observe(segment)
-            writer.report(file, validator, validator.due())
-    writer.report(file, validator, validator.rest())
-    _remark(reader)
-    return validator
+            write(validator.due())
+    write(validator.rest())
+    return Judgement(validator.verdicts, validator.severities, validator.given_up, sightings)
 
 
-def _quick_validator() -> Any:
-    """The validator in C, None where it is not to be had."""
+def quick_validator() -> Any:
+    """What makes the validator in C, given kinds; None where it is not to be had."""
     if os.environ.get("TIOPT_PURE"):
         return None
     try:
         from tioption.verdict.ordinary import QuickValidator
     except ImportError:  # installed without a compiler
         return None
-    return QuickValidator
+    return partial(QuickValidator, key=os.urandom(8))
 
 
 def _status(summary: dict[str, Any], *, whole: bool, strict: bool) -> int:
@@ -141,8 +144,6 @@ def _compare(files: list[str], format: str, strict: bool, kinds: Any) -> int:  #
     comparisons = compare(*points)
     row = comparison_summary(points, comparisons)
     if format == "json":
-        from json import dumps
-
         sys.stdout.writelines(dumps(comparison_row(one)) + "\n" for one in comparisons)
         sys.stdout.write(dumps(row) + "\n")
     else:
@@ -152,9 +153,10 @@ def _compare(files: list[str], format: str, strict: bool, kinds: Any) -> int:  #
 
 
 def _reader() -> Any:
+    from tioption.cli.progress import Progress
     from tioption.cli.reading import Reader
 
-    return Reader(sys.stdout.flush, progress=sys.stderr.isatty())
+    return Reader(sys.stdout.flush, progress=Progress(visible=sys.stderr.isatty()))
 
 
 def _segments(reader: Any, file: str) -> Iterator[Any]:
@@ -178,15 +180,16 @@ COMMAND = Command(
     "was broken, with the frame, what was expected and what was found. Exit status 1 where a rule was violated.",
     (
         "tiopt validate capture.pcap",
-        "tiopt validate --strict --format junit captures/*.pcapng > report.xml",
+        "tiopt validate --strict --format junit captures/ > report.xml",
         "tiopt validate --format json capture.pcap | jq 'select(.type == \"flow\")'",
         "tiopt validate --compare client.pcap server.pcap",
     ),
-    Argument("files", "FILE", "Capture files, or - for standard input."),
+    Argument("files", "FILE", "Captures: files, folders, patterns, URLs, or - for standard input."),
     (
         Option("format", ("--format", "-f"), "How to print.", default="text", choices=("text", "json", "junit")),
         Flag("strict", ("--strict",), "Count warnings as violations."),
         Flag("compare", ("--compare",), "Two captures of the same traffic: what was changed between them."),
+        *SPREAD_OPTIONS,
         *KIND_OPTIONS,
     ),
     run,

@@ -5,8 +5,8 @@ Keys and their order are the command line's contract: rows of the types connecti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tioption.render.values import address_text
 from tioption.rules import Severity
@@ -14,6 +14,9 @@ from tioption.verdict.ordinary_row import OrdinaryRow, OrdinaryRows
 from tioption.verdict.outcome import Verdict
 from tioption.verdict.segment import Finding
 from tioption.verdict.validator import FlowSummary, Judged, Validator
+
+if TYPE_CHECKING:
+    from tioption.verdict.joint import Joint, JointConnection, JointFlow
 
 Reported = Judged | FlowSummary | OrdinaryRows
 """What a validator reports: a connection, a flow, or many ordinary ones at once."""
@@ -33,7 +36,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _connection(file: str, validator: Validator, judged: Judged) -> dict[str, Any]:
+def _connection(file: str, transport: int | None, judged: Judged) -> dict[str, Any]:
     connection, handshake = judged.connection, judged.handshake
     verdict, reason = judged.outcome
     option = handshake.confirmation or handshake.answer or handshake.offer
@@ -49,7 +52,7 @@ def _connection(file: str, validator: Validator, judged: Judged) -> dict[str, An
         "reason": reason,
         "variant": option.variant.value if option is not None else None,
         "tifid": str(option.tifid) if option is not None else None,
-        "transport": validator.transport(judged),
+        "transport": transport,
         "findings": [_finding(finding) for finding in judged.findings],
     }
 
@@ -119,13 +122,43 @@ def report_rows(file: str, validator: Validator, reported: Iterable[Reported]) -
     """The rows of what a capture's validator reports, in its order."""
     for one in reported:
         if isinstance(one, Judged):
-            yield _connection(file, validator, one)
+            yield _connection(file, validator.transport(one), one)
         elif isinstance(one, FlowSummary):
             yield _flow(one)
         elif one.flows:
             yield from (_ordinary_flow(row, one) for row in one.rows())
         else:
             yield from (_ordinary_connection(file, row, one) for row in one.rows())
+
+
+def joint_connection(files: Sequence[str], joint: Joint, one: JointConnection) -> dict[str, Any]:
+    """The row of a connection that was judged in several captures: its number in the first, and where it goes on."""
+    (number, seen), *others = one.parts
+    if isinstance(one.reported, Judged):
+        row = _connection(files[number], one.transport, one.reported)
+    else:
+        row = _ordinary_connection(files[number], *one.reported)
+    row |= {"index": seen.number, "findings": [_finding(finding) for finding in one.findings]}
+    _placed(files, joint, row)
+    for file, part in one.parts:
+        row["findings"] += [_finding(finding) | {"file": files[file]} for finding in part.kept]
+    return row | ({"continues": [files[file] for file, _ in others]} if others else {})
+
+
+def joint_flow(files: Sequence[str], joint: Joint, flow: JointFlow) -> dict[str, Any]:
+    """The row of a flow whose transports lie in several captures."""
+    row = _flow(flow.reported) if isinstance(flow.reported, FlowSummary) else _ordinary_flow(*flow.reported)
+    row |= {"transports": [seen.number for _, seen in flow.begun]}
+    return _placed(files, joint, row) | {"files": [files[file] for file, _ in flow.begun]}
+
+
+def _placed(files: Sequence[str], joint: Joint, row: dict[str, Any]) -> dict[str, Any]:
+    """The row with the file beside each frame."""
+    for key in ("reconnects", "findings"):
+        for one in row.get(key, ()):
+            file, one["frame"] = joint.place(one["frame"])
+            one["file"] = files[file]
+    return row
 
 
 def report_text(file: str, validator: Validator, reported: Iterable[Reported]) -> Iterator[str]:
@@ -162,7 +195,8 @@ def _connection_line(row: dict[str, Any]) -> str:
     peers = f"{_peer(row['src'], row['sport'])} > {_peer(row['dst'], row['dport'])}"
     flow = f"  {row['variant']} {row['tifid']}" if row["tifid"] else ""
     transport = f", transport {row['transport']}" if row["transport"] else ""
-    return f"{row['index']}  {peers}  {_outcome_text(row['verdict'], row['reason'])}{flow}{transport}"
+    further = f", goes on in {', '.join(row['continues'])}" if "continues" in row else ""
+    return f"{row['index']}  {peers}  {_outcome_text(row['verdict'], row['reason'])}{flow}{transport}{further}"
 
 
 def _outcome_text(verdict: str, reason: str) -> str:
@@ -171,9 +205,11 @@ def _outcome_text(verdict: str, reason: str) -> str:
 
 def _flow_line(row: dict[str, Any]) -> str:
     carried = ", ".join(map(str, row["transports"]))
+    if "files" in row:
+        carried = ", ".join(f"{index} in {file}" for index, file in zip(row["transports"], row["files"], strict=True))
     line = f"{row['variant']} {row['tifid']}  connections {carried}  {row['bytes'][0]} and {row['bytes'][1]} bytes"
     for reconnect in row["reconnects"]:
-        line += f"; resumed in frame {reconnect['frame']}"
+        line += f"; resumed in frame {reconnect['frame']}{_of_file(reconnect)}"
         if reconnect["rtt"] is not None:
             line += f" within {reconnect['rtt'] * 1000:.3f} ms, {reconnect['outage']:.3f} s after it was last heard"
     return line
@@ -181,7 +217,12 @@ def _flow_line(row: dict[str, Any]) -> str:
 
 def _finding_line(finding: dict[str, Any]) -> str:
     values = f" (expected {finding['expected']}, found {finding['found']})" if finding["found"] else ""
-    return f"frame {finding['frame']}: {finding['rule']} {finding['severity']}: {finding['text']}{values}"
+    place = f"frame {finding['frame']}{_of_file(finding)}"
+    return f"{place}: {finding['rule']} {finding['severity']}: {finding['text']}{values}"
+
+
+def _of_file(place: dict[str, Any]) -> str:
+    return f" of {place['file']}" if "file" in place else ""
 
 
 def summary_line(row: dict[str, Any]) -> str:

@@ -603,6 +603,8 @@ static inline struct row row_of(const struct connection *c) {
         .tifid = c->offered ? c->tifid : 0,
         .sent_a = (uint64_t)c->forward.sent,
         .sent_b = (uint64_t)c->reverse.sent,
+        .first_frame = c->first_frame,
+        .s_a = c->offered ? c->s_a : 0,
         .code = row_code(c),
         .client_port = c->client_port,
         .server_port = c->server_port,

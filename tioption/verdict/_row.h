@@ -11,6 +11,8 @@ struct row {
     uint64_t tifid;        /* as far as it is known; 0 where there was no option */
     uint64_t sent_a;       /* octets of the client's stream, then of the server's */
     uint64_t sent_b;
+    uint64_t first_frame;
+    uint64_t s_a;          /* TISeq of the SYN; 0 where there was no option */
     uint16_t code;         /* state, what was seen, reason: ordinary.py knows what it stands for */
     uint16_t client_port, server_port;
     uint8_t kind;          /* of its options; 0 where there were none */
@@ -20,11 +22,11 @@ struct row {
     uint8_t spare[7];
 };
 
-_Static_assert(sizeof(struct row) == 80, "no padding, whatever the machine");
+_Static_assert(sizeof(struct row) == 96, "no padding, whatever the machine");
 
 #define ROW_FIELDS(field)                                                                                         \
-    field(index, "Q") field(tifid, "Q") field(sent_a, "Q") field(sent_b, "Q") field(code, "H")                    \
-    field(client_port, "H") field(server_port, "H") field(kind, "B") field(address, "B") field(flow, "B")         \
-    field(client, "16s") field(server, "16s") field(spare, "7s")
+    field(index, "Q") field(tifid, "Q") field(sent_a, "Q") field(sent_b, "Q") field(first_frame, "Q") field(s_a, "Q") \
+    field(code, "H") field(client_port, "H") field(server_port, "H") field(kind, "B") field(address, "B")         \
+    field(flow, "B") field(client, "16s") field(server, "16s") field(spare, "7s")
 
 #endif

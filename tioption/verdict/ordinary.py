@@ -229,7 +229,7 @@ class QuickValidator(Validator):
         tracker.release(every)
 
     def _tally(self, octets: bytes) -> None:
-        for code, count in Counter(row[4] for row in ROW.iter_unpack(octets)).items():
+        for code, count in Counter(row[6] for row in ROW.iter_unpack(octets)).items():
             if code not in self._outcomes:
                 self._outcomes[code] = outcome_of(code)
             self.verdicts[self._outcomes[code].verdict] += count

@@ -14,20 +14,22 @@ ROW_FIELDS: Final = (
     ("tifid", 8, "Q"),
     ("sent_a", 16, "Q"),
     ("sent_b", 24, "Q"),
-    ("code", 32, "H"),
-    ("client_port", 34, "H"),
-    ("server_port", 36, "H"),
-    ("kind", 38, "B"),
-    ("address", 39, "B"),
-    ("flow", 40, "B"),
-    ("client", 41, "16s"),
-    ("server", 57, "16s"),
-    ("spare", 73, "7s"),
+    ("first_frame", 32, "Q"),
+    ("s_a", 40, "Q"),
+    ("code", 48, "H"),
+    ("client_port", 50, "H"),
+    ("server_port", 52, "H"),
+    ("kind", 54, "B"),
+    ("address", 55, "B"),
+    ("flow", 56, "B"),
+    ("client", 57, "16s"),
+    ("server", 73, "16s"),
+    ("spare", 89, "7s"),
 )
 """Name, octet in the row and struct format of each field, in the machine's byte order and without padding."""
 
 ROW: Final = Struct("=" + "".join("7x" if name == "spare" else form for name, _, form in ROW_FIELDS))
-"""A row of 80 octets."""
+"""A row of 96 octets."""
 
 
 class OrdinaryRow(NamedTuple):
@@ -41,6 +43,9 @@ class OrdinaryRow(NamedTuple):
     """Octets of the client's stream."""
     sent_b: int
     """Octets of the server's stream."""
+    first_frame: int
+    s_a: int
+    """TISeq of the SYN, 0 where there was no option."""
     code: int
     """A key of `OrdinaryRows.outcomes`."""
     client_port: int

@@ -1,0 +1,250 @@
+"""Work on many files in several processes; what they make comes in the order of the files.
+
+Each worker is a process of its own, begun by exec, so that nothing of this one is in it, and it never outlives this
+one: it ends when its socket does. What it makes ahead of its turn waits in a temporary file without a name, of which
+nothing is left however either process ends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import send_handle
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, Final, NamedTuple
+
+from tioption.cli.declare import MachineError
+from tioption.cli.files import only_here, size_of
+from tioption.cli.worker import FULL, GO, SPOOL, Outcome, Step, Task, Work
+
+_AHEAD: Final = 2  # files per worker that may be begun before the first of them is done
+_PIECE: Final = 1 << 20
+
+
+class Here(NamedTuple):
+    """The file of this number is to be worked on now, by the process that asks."""
+
+    number: int
+
+
+class Done(NamedTuple):
+    """The work on the file of this number is over; all it made came before."""
+
+    number: int
+    outcome: Outcome
+
+
+Event = bytes | Here | Done
+
+
+class Mapping(NamedTuple):
+    """What is to be done: the work, the files, and how the output is encoded."""
+
+    work: Work
+    files: list[str]
+    encoding: str
+    errors: str
+    progress: Any
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers(jobs: int | None, files: list[str], quick: int) -> int:
+    """How many processes to use where the user has asked for `jobs`, or nothing; 1 is this one alone.
+
+    With `quick` octets or less in all files together one process is done sooner than another has begun.
+    """
+    elsewhere = [file for file in files if not only_here(file)]
+    if jobs is None:
+        sizes = [size_of(file) for file in elsewhere]
+        small = sum(size or 0 for size in sizes) <= quick and None not in sizes
+        jobs = 1 if small else cores()
+    return max(1, min(jobs, len(elsewhere)))
+
+
+class _Spooled:
+    """What a worker has made of one file."""
+
+    def __init__(self) -> None:
+        self.file: BinaryIO = TemporaryFile()  # noqa: SIM115  closed when handed on
+        self.available = self._taken = 0
+        self.full_of: _Worker | None = None
+        self.outcome: Outcome | None = None
+
+    def pieces(self) -> Generator[bytes, None, None]:
+        """What is there and has not been handed on."""
+        while self._taken < self.available:
+            piece = os.pread(self.file.fileno(), min(_PIECE, self.available - self._taken), self._taken)
+            self._taken += len(piece)
+            yield piece
+        if self.full_of is not None:
+            self.file.truncate(0)
+            self.available = self._taken = 0
+            self.full_of.link.send(GO)
+            self.full_of = None
+
+
+class _Worker:
+    """A process and what it works on."""
+
+    def __init__(self, work: Work) -> None:
+        ours, theirs = socket.socketpair()
+        self.number: int | None = None
+        self.link = Connection(ours.detach())
+        with theirs:
+            root = str(Path(__file__).resolve().parents[2])
+            program = (
+                f"import sys; r = {root!r}; r in sys.path or sys.path.insert(0, r); "
+                f"from tioption.cli.worker import serve; serve({theirs.fileno()})"
+            )
+            self.process = subprocess.Popen(  # noqa: S603  ourselves
+                [sys.executable, "-P", "-c", program], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+            )
+        with suppress(ConnectionError):
+            self.link.send(work)
+
+    def begin(self, number: int, task: Task, spool: BinaryIO) -> None:
+        """Work on this file."""
+        self.number = number
+        with suppress(ConnectionError):  # that it died is heard where its messages are
+            self.link.send(task)
+            send_handle(self.link, spool.fileno(), self.process.pid)
+
+    def end(self) -> int:
+        """End the process at once; its exit status."""
+        self.link.close()
+        self.process.kill()
+        return self.process.wait()
+
+
+class _Pool:
+    """The workers, and what they have made."""
+
+    def __init__(self, mapping: Mapping, jobs: int, spool: int) -> None:
+        self._mapping = mapping
+        self._jobs = jobs
+        self._room = spool
+        self._workers: list[_Worker] = []
+        self._spooled: dict[int, _Spooled] = {}
+        self._next = 0
+        self._turn = 0
+
+    def events(self) -> Generator[Event, None, None]:
+        """What was made, in the order of the files."""
+        files, progress = self._mapping.files, self._mapping.progress
+        for turn, file in enumerate(files):
+            self._turn = turn
+            self._hand_out()
+            if only_here(file):
+                yield Here(turn)
+                continue
+            while True:
+                spooled = self._spooled[turn]
+                yield from spooled.pieces()
+                if spooled.outcome is not None and spooled.full_of is None:
+                    break
+                self._hear()
+                self._hand_out()
+            spooled.file.close()
+            del self._spooled[turn]
+            if spooled.outcome.lacking:
+                raise MachineError(spooled.outcome.lacking)
+            progress.finish(turn)
+            yield Done(turn, spooled.outcome)
+
+    def _hand_out(self) -> None:
+        """Give every worker a file, as long as there are some that may be begun."""
+        files = self._mapping.files
+        while self._next < min(len(files), self._turn + _AHEAD * self._jobs):
+            if only_here(files[self._next]):
+                self._next += 1
+                continue
+            worker = next((one for one in self._workers if one.number is None), None)
+            if worker is None:
+                if len(self._workers) >= self._jobs:
+                    return
+                worker = self._begun()
+            spooled = self._spooled[self._next] = _Spooled()
+            task = Task(files[self._next], self._mapping.encoding, self._mapping.errors, self._room)
+            worker.begin(self._next, task, spooled.file)
+            self._next += 1
+
+    def _begun(self) -> _Worker:
+        """Another worker. Ctrl-C is for this process alone, which then ends the others."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            worker = _Worker(self._mapping.work)
+            self._workers.append(worker)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return worker
+
+    def _hear(self) -> None:
+        """Wait for messages and take them in."""
+        heard = wait([worker.link for worker in self._workers])
+        for worker in [one for one in self._workers if one.link in heard]:
+            try:
+                message = worker.link.recv()
+            except (EOFError, OSError):
+                self._lost(worker)
+                continue
+            self._take(worker, message)
+
+    def _take(self, worker: _Worker, message: Any) -> None:
+        assert worker.number is not None
+        spooled = self._spooled[worker.number]
+        if isinstance(message, Step):
+            spooled.available = message.written
+            file = self._mapping.files[worker.number]
+            self._mapping.progress.update(file, message.read, size_of(file), message.frames, worker.number)
+        elif isinstance(message, Outcome):
+            spooled.available = message.written
+            spooled.outcome = message
+            worker.number = None
+        else:
+            assert message[0] == FULL
+            spooled.available = message[1]
+            spooled.full_of = worker
+
+    def _lost(self, worker: _Worker) -> None:
+        """A worker is gone: what it had made is kept, its file has an error, the others go on."""
+        self._workers.remove(worker)
+        worker.link.close()
+        status = worker.process.wait()
+        if worker.number is None:
+            return
+        ended = f"it killed by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
+        file = self._mapping.files[worker.number]
+        line = f"tiopt: {file}: expected the process that reads it to do so to its end, found {ended}\n"
+        spooled = self._spooled[worker.number]
+        spooled.full_of, spooled.outcome = None, Outcome(errors=(line,))
+
+    def close(self) -> None:
+        """End all workers; nothing is left of them."""
+        for worker in self._workers:
+            worker.end()
+        for spooled in self._spooled.values():
+            spooled.file.close()
+
+
+def mapped(mapping: Mapping, jobs: int, spool: int = SPOOL) -> Generator[Event, None, None]:
+    """The output of the work on each file, in the order of the files, made by `jobs` processes.
+
+    `spool` octets of one file at most are kept until its turn. To be closed where it is not read to its end. Raises
+    MachineError where this machine cannot do it.
+    """
+    pool = _Pool(mapping, jobs, spool)
+    try:
+        yield from pool.events()
+    finally:
+        pool.close()
