@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tioption.flow import Gap, StreamAssembler
@@ -156,6 +156,7 @@ cuts = st.lists(st.integers(0, 300), min_size=2, max_size=2).map(sorted)
     acked=st.integers(0, 320),
     waiting=st.sampled_from([1 << 20, 700]),
 )
+@example(pieces=[([1, 2], 1), ([1, 3], 0)], acked=0, waiting=1 << 20)  # a copy that was longer, of which less is there
 def test_every_octet_is_there_once_or_in_a_gap(pieces: list[tuple[list[int], int]], acked: int, waiting: int) -> None:
     stream = StreamAssembler(waiting)
     output: Output = []

@@ -100,10 +100,9 @@ class StreamAssembler:
         if before is None:
             heappush(self._starts, place)
             self._waiting += _OVERHEAD
-        elif (len(before[0]), before[1]) >= (len(captured), length):
-            return
-        else:
+        else:  # of two copies the longer one, and of the stream what either of them was on the wire
             self._waiting -= len(before[0])
+            captured, length = max(before[0], captured, key=len), max(before[1], length)
         self._pieces[place] = captured, length
         self._waiting += len(captured)
 
