@@ -85,7 +85,7 @@ class Reader:
         """Say again which of several files could not be read to their end, after everything else."""
         if files > 1 and self.errors:
             failed = len(self.errors)
-            self._flush()
+            sys.stdout.flush()  # the command's own output may be a file that is closed by now
             self._tell(
                 f"tiopt: {failed} of {files} files could not be read to {'its' if failed == 1 else 'their'} end:\n"
             )
