@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.conftest import needs
 from tioption.build.capture_file import pcap
-from tioption.build.packet import Host, TcpHeader, checksum, tcp_frame, tcp_segment
+from tioption.build.packet import Host, TcpHeader, tcp_frame, tcp_segment
+from tioption.checksum import checksum
 from tioption.capture.segment import ACK, PSH
 
 A4 = Host("192.0.2.1", 40000, bytes.fromhex("020000000001"))

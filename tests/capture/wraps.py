@@ -5,7 +5,8 @@ from __future__ import annotations
 from struct import pack
 from typing import NamedTuple
 
-from tioption.build.packet import Host, TcpHeader, checksum, ip_packet, mss, tcp_segment
+from tioption.build.packet import Host, TcpHeader, ip_packet, mss, tcp_segment
+from tioption.checksum import checksum
 from tioption.capture.segment import SYN
 from tioption.option import FlowOption, Tifid, Variant
 
