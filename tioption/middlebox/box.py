@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 from tioption.capture.segment import ACK, SYN
-from tioption.middlebox.packet import Packet
+from tioption.middlebox.packet import Ends, Packet
 
 Way = Literal["ab", "ba"]
 """From A to B, or back."""
@@ -49,13 +49,17 @@ class Middlebox(ABC):
         """What the box still holds back, as when nothing more comes."""
         return []
 
-    def as_answer(self, packet: bytes, way: Way) -> bytes:
-        """A recorded packet as its sender would have sent it had it received what this box makes of the other way.
+    # Recordings: their hosts know nothing of the box, and repeat each other's numbers and addresses as they were.
 
-        Only boxes that translate numbers or addresses of one way in the other change anything here: in recordings the
-        hosts know nothing of them.
+    def as_answer(self, segment: Packet, way: Way, ends: Ends) -> None:  # noqa: B027  most boxes translate nothing
+        """Change in a recorded segment what its sender would have repeated of the other way behind this box.
+
+        `ends` are the segment's on A's side of the box.
         """
-        return packet
+
+    def renamed(self, ends: Ends, way: Way) -> Ends:
+        """How ends on A's side of the box, of a segment on this way, are called on B's side."""
+        return ends
 
 
 class SegmentBox(Middlebox):

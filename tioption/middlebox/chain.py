@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from tioption.middlebox.box import Emitted, Middlebox, Way
+from tioption.middlebox.packet import Packet
 
 
 class Arrival(NamedTuple):
@@ -46,6 +47,12 @@ class Path:
         self.boxes = tuple(boxes)
         self._moving: list[_Moving] = []
         self._number = 0
+        self._latest = 0
+        """When a packet last reached a box."""
+
+    def __len__(self) -> int:
+        """How many packets are on their way."""
+        return len(self._moving)
 
     @property
     def next_time(self) -> int | None:
@@ -69,12 +76,13 @@ class Path:
             if not 0 <= at < len(self.boxes):
                 arrived.append(Arrival(time_ns, way, packet, cause))
                 continue
+            self._latest = max(self._latest, time_ns)
             self._leave(self.boxes[at].process(packet, way, time_ns), at, time_ns, cause)
         return arrived
 
     def flush(self, now_ns: int) -> bool:
         """Let every box hand on what it holds back; whether any did, and a box further on may hold it now."""
-        before = self._number
+        before, now_ns = self._number, max(now_ns, self._latest)
         for at, box in enumerate(self.boxes):
             self._leave(box.flush(now_ns), at, now_ns, None)
         return self._number > before
@@ -84,13 +92,21 @@ class Path:
             self._push(packet, way, at + 1 if way == "ab" else at, now_ns + delay, cause)
 
     def as_answer(self, packet: bytes, way: Way) -> bytes:
-        """A recorded packet as its sender would have sent it behind this path (`Middlebox.as_answer`).
-
-        What its sender knows of the other host has passed the boxes from there to here.
-        """
-        for box in reversed(self.boxes) if way == "ab" else self.boxes:
-            packet = box.as_answer(packet, way)
-        return packet
+        """A recorded packet as its sender would have sent it behind this path (`Middlebox.as_answer`)."""
+        segment = Packet.parse(packet)
+        if segment is None or not self.boxes:
+            return packet
+        before = segment.ack, segment.options, segment.ends
+        names = [segment.ends]
+        for box in self.boxes:
+            names.append(box.renamed(names[-1], way))
+        known = list(zip(self.boxes, names, strict=False))
+        # What the sender knows of the other host has passed the boxes from there to here.
+        for box, ends in reversed(known) if way == "ab" else known:
+            box.as_answer(segment, way, ends)
+        if way == "ba":
+            segment.ends = names[-1]
+        return packet if before == (segment.ack, segment.options, segment.ends) else segment.encode()
 
 
 class Chain(Middlebox):
@@ -120,10 +136,6 @@ class Chain(Middlebox):
         while self._path.flush(now_ns):
             left += self._arrived(now_ns)
         return left
-
-    def as_answer(self, packet: bytes, way: Way) -> bytes:
-        """As that of the boxes, one after the other."""
-        return self._path.as_answer(packet, way)
 
     def _arrived(self, now_ns: int) -> list[Emitted]:
         return [Emitted(time_ns - now_ns, way, packet) for time_ns, way, packet, _ in self._path.advance()]

@@ -167,11 +167,11 @@ class Nat(SegmentBox):
         candidates = (_LOWEST + (begin + step) % count for step in range(count))
         return next((port for port in candidates if (remote, port) not in self._taken), None)
 
-    def as_answer(self, packet: bytes, way: Way) -> bytes:
-        """Sent to the address and port the host outside has seen, also where the binding is forgotten by now."""
-        segment = Packet.parse(packet) if way == "ba" else None
-        port = self._seen.get(segment.ends.reverse) if segment is not None else None
-        if segment is None or port is None:
-            return packet
-        segment.destination, segment.dport = self._outside[len(segment.destination)], port
-        return segment.encode()
+    def renamed(self, ends: Ends, way: Way) -> Ends:
+        """The address and port that the host outside has seen, also where the binding is forgotten by now."""
+        inside = ends if way == "ab" else ends.reverse
+        port = self._seen.get(inside)
+        if port is None:
+            return ends
+        outside = inside._replace(source=self._outside[len(inside.source)], sport=port)
+        return outside if way == "ab" else outside.reverse

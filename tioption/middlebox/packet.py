@@ -117,7 +117,7 @@ class Packet:
     def _made(self, ends: Ends, flags: int, seq: int, ack: int, window: int, options: bytes) -> Packet:
         other = Packet()
         other.octets = None
-        other.source, other.sport, other.destination, other.dport = ends
+        other.ends = ends
         if len(other.source) == 4:
             plain = pack("!BBHHHBBH", 0x45, 0, 0, 0, 0x4000, 64, _PROTOCOL, 0) + other.source + other.destination
             other._ip = plain[:10] + pack("!H", checksum(plain)) + plain[12:]
@@ -141,6 +141,10 @@ class Packet:
     def ends(self) -> Ends:
         """Source and destination."""
         return Ends(self.source, self.sport, self.destination, self.dport)
+
+    @ends.setter
+    def ends(self, value: Ends) -> None:
+        self.source, self.sport, self.destination, self.dport = value
 
     @property
     def length(self) -> int:

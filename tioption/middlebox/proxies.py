@@ -241,11 +241,8 @@ class SynProxy(SegmentBox):
             shift_acknowledged(segment, -shift)
         return passed(segment, way, changed=True)
 
-    def as_answer(self, packet: bytes, way: Way) -> bytes:
-        """Acknowledging what B's numbers became."""
-        segment = Packet.parse(packet) if way == "ab" else None
-        connection = self._connections.get(segment.ends) if segment is not None else None
-        if segment is None or connection is None or connection.shift is None:
-            return packet
-        shift_acknowledged(segment, connection.shift)
-        return segment.encode()
+    def as_answer(self, segment: Packet, way: Way, ends: Ends) -> None:
+        """Acknowledge what B's numbers became."""
+        connection = self._connections.get(ends) if way == "ab" else None
+        if connection is not None and connection.shift is not None:
+            shift_acknowledged(segment, connection.shift)

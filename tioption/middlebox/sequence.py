@@ -73,11 +73,8 @@ class RewriteIsn(Rewriter):
             shift_acknowledged(segment, -other.shift, sack=self._sack)
         return own is not None or other is not None
 
-    def as_answer(self, packet: bytes, way: Way) -> bytes:
+    def as_answer(self, segment: Packet, way: Way, ends: Ends) -> None:
         """Acknowledge what the other host's numbers became."""
-        segment = Packet.parse(packet)
-        other = self._shifts.get(segment.ends.reverse) if segment is not None else None
-        if segment is None or other is None:
-            return packet
-        shift_acknowledged(segment, other.shift)
-        return segment.encode()
+        other = self._shifts.get(ends.reverse)
+        if other is not None:
+            shift_acknowledged(segment, other.shift)

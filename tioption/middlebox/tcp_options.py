@@ -85,14 +85,11 @@ class Timestamps(Rewriter):
         other = self._shifts.get(segment.ends.reverse) or 0
         return _shift(segment, octets, own, -other)
 
-    def as_answer(self, packet: bytes, way: Way) -> bytes:
+    def as_answer(self, segment: Packet, way: Way, ends: Ends) -> None:
         """Echo what the other host's timestamps became."""
-        segment = Packet.parse(packet)
-        octets = segment.option(TIMESTAMPS) if segment is not None else None
-        if segment is None or octets is None or len(octets) != 10:
-            return packet
-        other = self._shifts.get(segment.ends.reverse) or 0
-        return segment.encode() if _shift(segment, octets, 0, other) else packet
+        other, octets = self._shifts.get(ends.reverse), segment.option(TIMESTAMPS)
+        if other is not None and octets is not None and len(octets) == 10:
+            _shift(segment, octets, 0, other)
 
 
 _ECHOED: Final = slice(6, 10)
