@@ -198,7 +198,7 @@ def _flip_payload(segment: Packet, flip: Callable[[bytes], bytes]) -> None:
     "Flips bits.",
     Parameter("rate", SHARE, "1%", "In how many segments, by chance.", ("1%", "10%")),
     Parameter("where", choice("payload", "options"), "payload", "In which part.", ("payload", "options")),
-    Parameter("bits", whole(1, 64), "1", "How many in a segment.", ("1", "3")),
+    Parameter("bits", whole(1, 64), "1", "How many in a segment.", ("1",)),
     Parameter("fix", YES, "no", "Whether the checksum is made right again.", ("no",)),
     _ON,
     rules=("MBX-05",),

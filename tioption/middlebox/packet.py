@@ -157,6 +157,11 @@ class Packet:
         return SEQ32.add(self.seq, self.length)
 
     @property
+    def intact(self) -> bool:
+        """Whether the checksum it came with is right."""
+        return (self._residue - ones_sum(self._known)) % ONES == 0
+
+    @property
     def identification(self) -> int | None:
         """The IPv4 identification, None in IPv6."""
         return int.from_bytes(self._ip[4:6], "big") if len(self.source) == 4 else None

@@ -53,7 +53,7 @@ class _Eager:
     rules=("RES-14", "MAP-02"),
 )
 class AckProxy(SegmentBox):
-    """Acknowledges contiguous data of A at once and hands it on; it sends again what B's duplicate ACKs ask for.
+    """Acknowledges contiguous intact data of A at once and hands it on; it sends again what B's duplicate ACKs ask for.
 
     It has no timers: of what is lost behind it and never asked for again, A does not know.
     """
@@ -90,7 +90,7 @@ class AckProxy(SegmentBox):
             # Out of order, or sent again: B's own acknowledgments are about that.
             return
         beyond = SEQ32.difference(segment.end, connection.acked)
-        if segment.flags & FIN or not 0 < beyond <= self._buffer:
+        if segment.flags & FIN or not 0 < beyond <= self._buffer or not segment.intact:
             return
         connection.next = segment.end
         connection.kept.append(segment)
@@ -182,6 +182,8 @@ class SynProxy(SegmentBox):
     def on_segment(self, segment: Packet, way: Way, now_ns: int) -> Iterator[Emitted]:
         """Shake hands on both sides, then translate."""
         ends = segment.ends if way == "ab" else segment.ends.reverse
+        if not segment.intact:
+            return
         if way == "ab" and segment.flags & (SYN | ACK | RST) == SYN:
             yield from self._offered(ends, segment)
             return

@@ -102,13 +102,13 @@ def parse_chain(specs: Iterable[str], random: Random, kinds: Kinds = DEFAULT_KIN
 
 
 def random_specs(random: Random, most: int = 3) -> list[str]:
-    """Up to `most` boxes as texts for `parse_chain`, drawn from what paths usually do.
+    """Up to `most` different boxes as texts for `parse_chain`, drawn from what paths usually do.
 
-    They harm a transfer in ways TCP or the flow's hosts can notice: no box of them forges a payload that passes its
-    checksum.
+    They harm a transfer in ways TCP or the flow's hosts can notice: of one flipped bit in a segment its checksum always
+    tells, of several it might not.
     """
     specs = []
-    for entry in random.choices(list(BOXES.values()), k=random.randint(0, most)):
+    for entry in random.sample(list(BOXES.values()), random.randint(0, most)):
         drawn = [(one.name, random.choice(one.usual)) for one in entry.parameters if one.usual]
         words = [f"{name}={value}" for name, value in drawn if value]
         specs.append(":".join([entry.name, ",".join(words)]) if words else entry.name)

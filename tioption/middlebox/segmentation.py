@@ -89,7 +89,7 @@ class Coalesce(SegmentBox):
     """Joins data segments that continue each other, as GRO does: same acknowledgment, window and options.
 
     A segment is held until one with PSH or FIN ends it, another segment of the connection passes, or any packet comes
-    later than `hold`; a last one without PSH waits for its sender's retransmission, or for `flush`.
+    later than `hold`; damaged ones pass alone. A last one without PSH waits for its sender's retransmission, or for `flush`.
     """
 
     def __init__(self, *, size: int, hold: int) -> None:
@@ -123,7 +123,7 @@ class Coalesce(SegmentBox):
         if opposite is not None:
             yield opposite.emitted()
         joined = held.segment
-        if joined.payload and joined.flags & ~CWR == ACK and len(joined.payload) < self._size:
+        if joined.intact and joined.payload and joined.flags & ~CWR == ACK and len(joined.payload) < self._size:
             self._held[segment.ends] = held
         else:
             yield held.emitted()
@@ -136,5 +136,6 @@ class Coalesce(SegmentBox):
             and second.window == first.window
             and second.options == first.options
             and second.flags & _PLAIN == ACK
+            and second.intact
             and 0 < len(second.payload) <= self._size - len(first.payload)
         )
