@@ -37,6 +37,7 @@ def test_checksums_follow_and_a_wrong_one_stays_wrong_by_as_much(
     at = read(sent[1]).offset + 16
     found = (int.from_bytes(sent[1][at : at + 2], "big") + off) % 0xFFFF
     segment = parsed(sent[1][:at] + found.to_bytes(2, "big") + sent[1][at + 2 :])
+    assert segment.intact == (off % 0xFFFF == 0)
     segment.seq, segment.options, segment.payload = seq, b"\x01" * 4 * words, payload
     if source:
         segment.source, segment.sport = bytes(reversed(segment.source)), 7

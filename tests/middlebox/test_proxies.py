@@ -58,6 +58,15 @@ def test_what_is_left_to_b(seq: int, flags: int, payload: bytes) -> None:
     only(opened(), "ab", packet("ab", flags, seq, 501, payload=payload))
 
 
+def test_damaged_segments_are_not_acknowledged() -> None:
+    damaged = bytearray(packet("ab", ACK, 101, 501, payload=b"hello"))
+    damaged[-1] ^= 1
+    assert opened().process(bytes(damaged), "ab", 0) == [(0, "ab", bytes(damaged))]
+    syn = bytearray(packet("ab", SYN, 100, options=OFFER))
+    syn[-1] ^= 1
+    assert made("syn-proxy").process(bytes(syn), "ab", 0) == []
+
+
 def test_the_buffer_is_finite() -> None:
     box = opened("ack-proxy:150")
     assert len(through(box, "ab", packet("ab", ACK, 101, 501, payload=bytes(100)))) == 2
@@ -118,12 +127,8 @@ def test_a_syn_proxy_shakes_hands_on_both_sides(option: bytes, six: bool) -> Non
     assert (to_server.sport, flows(to_server)) == (40000, 0)
     # The server answers: both sides are told.
     confirmed, opened = through(box, "ba", packet("ba", SYN | ACK, 7000, 101, window=900, six=six))
-    assert (confirmed.way, confirmed.segment.flags, confirmed.segment.seq, confirmed.segment.ack) == (
-        "ab",
-        ACK,
-        101,
-        7001,
-    )
+    assert (confirmed.way, confirmed.segment.flags) == ("ab", ACK)
+    assert (confirmed.segment.seq, confirmed.segment.ack) == (101, 7001)
     assert confirmed.segment.window == 600
     assert (opened.way, opened.segment.seq, opened.segment.ack) == ("ba", (isn + 1) % 2**32, 101)
     assert opened.segment.window == 900

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.middlebox.packets import ANSWER, TIMES, flows, made, packet, read, through
+from tests.middlebox.packets import ANSWER, TIMES, flows, made, packet, read, right, through
 from tioption.capture import Segment
 from tioption.capture.segment import ACK, CWR, FIN, PSH, RST, SYN, URG
 from tioption.middlebox import Way
@@ -119,3 +119,23 @@ def test_cut_and_joined_the_stream_stays(payload: bytes, cuts: list[int], size: 
     assert segments[0].seq == seq
     assert segments[-1].flags == last
     assert all(one.options == ANSWER for one in segments)
+
+
+@given(
+    payloads=st.lists(st.binary(min_size=1, max_size=30), min_size=1, max_size=6),
+    damaged=st.sets(st.integers(0, 5)),
+    cut=st.integers(1, 40),
+)
+def test_damage_is_never_covered_up(payloads: list[bytes], damaged: set[int], cut: int) -> None:
+    """What reaches the receiver with a right checksum is what was sent."""
+    chain = [made("flip:100%"), made(f"split:{cut}"), made("coalesce")]
+    sent, at = b"".join(payloads), 0
+    for number, payload in enumerate(payloads):
+        raws = [packet("ab", ACK, at, 5, payload=payload)]
+        for box in chain if number in damaged else chain[1:]:
+            raws = [one.packet for raw in raws for one in box.process(raw, "ab", 0)]
+        at += len(payload)
+        for raw in raws + [one.packet for one in chain[-1].flush(0) if number == len(payloads) - 1]:
+            segment = read(raw)
+            if right(raw):
+                assert segment.payload == sent[segment.seq : segment.seq + segment.payload_length]

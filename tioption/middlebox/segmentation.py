@@ -89,7 +89,8 @@ class Coalesce(SegmentBox):
     """Joins data segments that continue each other, as GRO does: same acknowledgment, window and options.
 
     A segment is held until one with PSH or FIN ends it, another segment of the connection passes, or any packet comes
-    later than `hold`; damaged ones pass alone. A last one without PSH waits for its sender's retransmission, or for `flush`.
+    later than `hold`. A last one without PSH waits for its sender's retransmission, or for `flush`; damaged segments
+    pass alone.
     """
 
     def __init__(self, *, size: int, hold: int) -> None:
