@@ -107,10 +107,12 @@ class Recording:
         self._link_type = record.link_type
         frame = Frame.of(record)
         segment = Packet.parse(frame.packet) if frame is not None else None
+        if frame is not None and segment is not None and frame.missing > len(segment.payload):
+            segment = None  # of its header, too, there is not all
         way = self._directions.way(segment) if segment is not None else None
         if frame is None or segment is None or way is None:
             if segment is None:
-                self._note_left(record)
+                self._note_left(record, cut=frame is not None and frame.missing > 0)
             self._wait(Passed(self._now, record.data, record.length))
             return
         self._headers[way, segment.source, segment.destination] = frame.header
@@ -122,13 +124,14 @@ class Recording:
             self._take(self._now, way, packet, _Sent(frame, way, packet, [captured]))
         self._path.enter(packet, way, self._now, sent)
 
-    def _note_left(self, record: Record) -> None:
+    def _note_left(self, record: Record, *, cut: bool) -> None:
         """Count a frame that holds TCP where it cannot be reached."""
         unread = UndecodedCounter()
         if any(True for _ in segments([record], unread)):
-            self.left.add("TCP in a tunnel, a fragment, or behind a header with a length of its own", record.frame)
-        for reason in unread:
-            self.left.add(reason.reason, record.frame)
+            reason = "TCP header cut short" if cut else "TCP in a tunnel, a fragment, or behind a header with a length"
+            self.left.add(reason, record.frame)
+        for one in unread:
+            self.left.add(one.reason, record.frame)
 
     def _collect(self, arrivals: Iterable[Arrival]) -> None:
         for time_ns, way, packet, cause in arrivals:
