@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,11 +31,8 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
     name, out = files
     if out == "-" and sys.stdout.isatty():
         raise UsageError("a capture is not for a terminal: name a file, or send it into a pipe")
-    if out != "-" and name != "-" and Path(out).exists() and Path(out).samefile(name):
-        raise UsageError(f"{out} is the capture itself")
     recording = _recording(box, seed, at, client, chosen_kinds(kind_d, kind_c))
-    with _opened(out) as file:
-        status = _write(name, recording, file)
+    status = _write(name, recording, out)
     sys.stderr.writelines(
         f"tiopt: {name}: {left.frames} frames left as they are: {_reason(left)}\n" for left in recording.left
     )
@@ -51,30 +49,34 @@ def _recording(specs: list[str], seed: int, at: str, client: str | None, kinds: 
     from random import Random
 
     from tioption.errors import ParseError
-    from tioption.middlebox import Path as Boxes
+    from tioption.middlebox import Path as BoxPath
     from tioption.middlebox import parse_chain
     from tioption.middlebox.recorded import Recording
 
     try:
-        chain = parse_chain(specs, Random(seed), kinds)  # noqa: S311  a capture is made, not a secret
+        boxes = parse_chain(specs, Random(seed), kinds).boxes  # noqa: S311  a capture is made, not a secret
     except ParseError as error:
         raise UsageError(f"--box {error}") from None
     try:
         address = ip_address(client).packed if client is not None else None
     except ValueError:
         raise UsageError(f"--client: expected an IPv4 or IPv6 address, found {client!r}") from None
-    return Recording(Boxes(chain.boxes), point=at, client=address)  # type: ignore[arg-type]
+    return Recording(BoxPath(boxes), point=at, client=address)  # type: ignore[arg-type]
 
 
-def _opened(out: str) -> IO[bytes]:
-    """The file to write."""
+def _opened(out: str, name: str) -> IO[bytes]:
+    """The file to write, which must not be the capture."""
     try:
-        return open(out, "wb") if out != "-" else open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: PTH123
+        if out == "-":
+            return open(sys.stdout.fileno(), "wb", closefd=False)
+        if name != "-" and Path(out).exists() and Path(out).samefile(name):
+            raise UsageError(f"{out} is the capture itself")
+        return Path(out).open("wb")
     except OSError as error:
         raise UsageError(f"{out}: {(error.strerror or str(error)).lower()}") from None
 
 
-def _write(name: str, recording: Any, file: IO[bytes]) -> int:
+def _write(name: str, recording: Any, out: str) -> int:
     """Send the capture through, as far as it can be read; return the exit status."""
     from tioption.build.capture_file import LINKTYPE_ETHERNET, file_header, record
     from tioption.capture import Capture
@@ -82,30 +84,23 @@ def _write(name: str, recording: Any, file: IO[bytes]) -> int:
     from tioption.errors import CaptureError
 
     progress = Progress(visible=sys.stderr.isatty())
-    begun = False
     status = 0
     try:
         with Capture(name, lambda source: progress.update(source.name, source.consumed, source.size)) as capture:
             records = _one_link_type(capture.records(), name)
             first = next(records, None)
-            file.write(file_header(first.link_type if first is not None else LINKTYPE_ETHERNET, nanoseconds=True))
-            begun = True
-            if first is not None:
-                for time_ns, data, length in recording.frames(_chained(first, records)):
+            begin = [] if first is None else [first]
+            with _opened(out, name) as file:
+                link_type = LINKTYPE_ETHERNET if first is None else first.link_type
+                file.write(file_header(link_type, nanoseconds=True))
+                for time_ns, data, length in recording.frames(chain(begin, records)):
                     file.write(record(time_ns, data, length))
     except CaptureError as error:
         progress.clear()
-        if not begun:
-            file.write(file_header(LINKTYPE_ETHERNET, nanoseconds=True))
         sys.stderr.write(f"tiopt: {error}\n")
         status = 3
     progress.clear()
     return status
-
-
-def _chained(first: Any, rest: Iterable[Any]) -> Iterator[Any]:
-    yield first
-    yield from rest
 
 
 def _one_link_type(records: Iterable[Any], name: str) -> Iterator[Any]:
