@@ -9,7 +9,7 @@ from tests.middlebox.test_nat import REFUSALS, S, told
 from tests.middlebox.test_sequence import sack
 from tioption.build.catalogue import SCENARIOS
 from tioption.build.conversation import Conversation
-from tioption.build.packet import mss, window_scale
+from tioption.build.packet import SACK_PERMITTED, mss, window_scale
 from tioption.capture.segment import ACK, FIN, RST, SYN
 from tioption.middlebox import Middlebox, Way
 from tioption.middlebox.firewall import Firewall, WindowTracking
@@ -56,12 +56,12 @@ def test_a_syn_of_nobody_is_refused_as_rfc_9293_says() -> None:
 
 # Windows.
 
-SCALED = mss(1460) + window_scale(2)
+SCALED = mss(1460) + window_scale(2) + b"\x01" + SACK_PERMITTED + b"\x01\x01"
 
 
-def tracking(*, options: bytes = SCALED, answer: bytes = SCALED, window: int = 1000) -> Middlebox:
+def tracking(*, options: bytes = SCALED, answer: bytes = SCALED, window: int = 1000, spec: str = "window") -> Middlebox:
     """A connection whose windows are 1000, or 4000 where both scale: A's data begins at 101, B's at 501."""
-    box = made("window")
+    box = made(spec)
     only(box, "ab", packet("ab", SYN, 100, options=options, window=window))
     only(box, "ba", packet("ba", SYN | ACK, 500, 101, options=answer, window=window))
     only(box, "ab", packet("ab", ACK, 101, 501, window=window))
@@ -75,34 +75,39 @@ def passes(box: Middlebox, way: Way, flags: int, seq: int, ack: int, **more: obj
     return bool(left)
 
 
-@pytest.mark.parametrize(
-    ("way", "seq", "ack", "length", "fits"),
-    [
-        ("ab", 101, 501, 1000, True),
-        ("ab", 1101, 501, 1, True),  # begins exactly where the window ends
-        ("ab", 1102, 501, 1, False),
-        ("ab", 101, 502, 1, False),  # acknowledges what was not sent
-        ("ab", 101, 501 - 66_000, 1, True),
-        ("ab", 101, 501 - 66_001, 1, False),
-        ("ab", 101 - 4000, 501, 0, True),  # ends a largest window before what was sent
-        ("ab", 101 - 4001, 501, 0, False),
-        ("ba", 501, 101, 4000, True),
-        ("ba", 501 + 4000, 101, 1, True),
-        ("ba", 501 + 4001, 101, 1, False),
-        ("ba", 501, 102, 1, False),
-    ],
-)
-def test_the_four_bounds(way: Way, seq: int, ack: int, length: int, fits: bool) -> None:
-    """B has not yet sent a scaled window: it is 1000 for A's data, and 4000 for its own."""
-    box = tracking()
-    if seq < 101 - 1000:
-        assert passes(box, "ba", ACK, 501, 101)  # now B's largest window is 4000, too
-    assert passes(box, way, ACK, seq, ack, payload=bytes(length)) is fits
+# What is sent, octets of payload, whether it passes today's Linux, whether it passes a strict box.
+BOUNDS: list[tuple[Way, int, int, int, bool, bool]] = [
+    ("ab", 101, 501, 1000, True, True),
+    ("ab", 1101, 501, 1, True, True),  # begins exactly where the window ends
+    ("ab", 1102, 501, 1, True, False),
+    ("ab", 2099, 501, 1, True, False),  # exceeds it by as much as it is
+    ("ab", 2100, 501, 1, False, False),
+    ("ab", 101, 502, 1, False, False),  # acknowledges what was not sent
+    ("ab", 101, 501 - 66_000, 1, True, True),
+    ("ab", 101, 501 - 66_001, 1, True, False),
+    ("ab", 101 - 1001, 501, 1, True, True),  # ends a largest window before what was sent
+    ("ab", 101 - 1002, 501, 1, True, False),
+    ("ab", 77_000_000, 501, 0, False, True),  # has no data
+    ("ba", 501, 101, 4000, True, True),
+    ("ba", 501 + 4000, 101, 1, True, True),
+    ("ba", 501 + 4001, 101, 1, True, False),
+    ("ba", 501 + 7998, 101, 1, True, False),
+    ("ba", 501 + 7999, 101, 1, False, False),
+    ("ba", 501, 102, 1, False, False),
+    ("ba", 501, 102, 0, False, False),
+]
+"""B has not yet sent a scaled window: it is 1000 for A's data, and 4000 for its own."""
+
+
+@pytest.mark.parametrize(("way", "seq", "ack", "length", "today", "strict"), BOUNDS)
+def test_the_four_bounds(way: Way, seq: int, ack: int, length: int, today: bool, strict: bool) -> None:
+    assert passes(tracking(), way, ACK, seq, ack, payload=bytes(length)) is today
+    assert passes(tracking(spec="window:strict"), way, ACK, seq, ack, payload=bytes(length)) is strict
 
 
 @pytest.mark.parametrize(("options", "answer"), [(mss(1460), SCALED), (SCALED, mss(1460)), (b"", b"")])
 def test_windows_are_scaled_only_where_both_say_so(options: bytes, answer: bytes) -> None:
-    box = tracking(options=options, answer=answer)
+    box = tracking(options=options, answer=answer, spec="window:strict")
     assert not passes(box, "ba", ACK, 501 + 1001, 101, payload=b"x")
     assert passes(box, "ba", ACK, 501 + 1000, 101, payload=b"x")
 
@@ -112,6 +117,8 @@ def test_sack_blocks_must_be_of_what_was_sent() -> None:
     assert passes(box, "ab", ACK, 101, 501, payload=bytes(100))
     assert passes(box, "ba", ACK, 501, 101, options=sack(151, 201))
     assert not passes(box, "ba", ACK, 501, 101, options=sack(151, 202))
+    # Where they were not permitted, nobody reads them.
+    assert passes(tracking(options=mss(9)), "ba", ACK, 501, 101, options=sack(151, 202))
 
 
 def test_a_window_of_zero_is_probed_with_one_octet() -> None:
@@ -128,6 +135,14 @@ def test_what_a_resume_would_break_without_r1() -> None:
     assert not passes(box, "ab", ACK, 101 + 100_000, 501, payload=b"x")
 
 
+def test_what_overshoots_its_window_is_known_and_what_is_late_is_not() -> None:
+    box = tracking()
+    assert not passes(box, "ba", ACK, 501, 1103)
+    assert passes(box, "ab", ACK, 1102, 501, payload=b"x")
+    assert passes(box, "ba", ACK, 501, 1103)
+    assert passes(box, "ab", ACK, 90 - 70_000, 501, payload=b"x")
+
+
 def test_resets() -> None:
     box = made("window")
     only(box, "ab", packet("ab", SYN, 100))
@@ -140,7 +155,7 @@ def test_resets() -> None:
 
 
 def test_a_new_syn_begins_anew_and_a_repeated_one_does_not() -> None:
-    box = tracking()
+    box = tracking(spec="window:strict")
     assert passes(box, "ab", SYN, 100, 0, options=SCALED)
     assert passes(box, "ab", ACK, 101, 501)
     assert passes(box, "ab", SYN, 77_000_000, 0)

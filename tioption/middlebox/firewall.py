@@ -14,7 +14,7 @@ from typing import Final
 from tioption.capture.segment import ACK, RST, SYN
 from tioption.middlebox.box import BACK, Emitted, Memory, SegmentBox, Way, passed
 from tioption.middlebox.forgetting import AFTER, FORGET, HOW, TIMEOUT, Trigger, refused
-from tioption.middlebox.packet import SACK, WINDOW_SCALE, Ends, Packet
+from tioption.middlebox.packet import SACK, SACK_PERMITTED, WINDOW_SCALE, Ends, Packet
 from tioption.middlebox.parameters import YES, Parameter
 from tioption.middlebox.registry import box
 from tioption.seq import SEQ32
@@ -71,7 +71,7 @@ _MOST_SCALE: Final = 14
 class _Side:
     """What a box knows of one side of a connection since its first segment."""
 
-    __slots__ = ("end", "max_end", "max_window", "scale", "scaled")
+    __slots__ = ("end", "max_end", "max_window", "sack", "scale", "scaled")
 
     def __init__(self, segment: Packet) -> None:
         self.end = segment.end
@@ -80,7 +80,14 @@ class _Side:
         """The number after the last octet it may send."""
         self.max_window = max(1, segment.window)
         """The largest window it has advertised."""
-        self.scaled, self.scale = _scale(segment)
+        self.negotiate(segment)
+
+    def negotiate(self, segment: Packet) -> None:
+        """Take from a SYN or SYN-ACK whether windows are scaled and SACK is permitted; other segments offer neither."""
+        scale = segment.option(WINDOW_SCALE) if segment.flags & SYN else None
+        self.scaled = scale is not None and len(scale) == 3
+        self.scale = min(scale[2], _MOST_SCALE) if scale is not None and self.scaled else 0
+        self.sack = bool(segment.flags & SYN) and segment.option(SACK_PERMITTED) is not None
 
 
 class _Tracked:
@@ -101,18 +108,22 @@ def _later(one: int, other: int) -> int:
     "window",
     "Drops what lies outside the windows of its connection.",
     Parameter("loose", YES, "yes", "Whether a connection may be picked up without its SYN.", ("yes", "no")),
+    Parameter("strict", YES, "no", "Whether late segments and small overshoots are dropped, too.", ("yes", "no")),
     rules=("MAP-03", "MAP-04", "RES-07", "RES-09"),
 )
 class WindowTracking(SegmentBox):
     """Follows sequence numbers and windows as Linux's conntrack does, and drops what it would call INVALID.
 
-    A segment of a side must not reach beyond what the other has allowed, nor end more than the other's largest window
-    before what was sent; it must not acknowledge what was not sent, nor what was acknowledged long ago.
+    A segment of a side must not begin beyond what the other has allowed, nor acknowledge what was not sent. A `strict`
+    box, as Linux was for long, also drops what ends more than the other's largest window before what was sent, and
+    what acknowledges less than long ago, but looks at the acknowledgment alone where there is neither data nor RST.
+    Today's Linux lets late segments pass, and what exceeds a window by no more than its size.
     """
 
-    def __init__(self, *, loose: bool) -> None:
+    def __init__(self, *, loose: bool, strict: bool) -> None:
         """Know no connection yet."""
         self._loose = loose
+        self._strict = strict
         self._tracked: Memory[Ends, _Tracked] = Memory()
         """By what A's side sends."""
 
@@ -147,41 +158,36 @@ class WindowTracking(SegmentBox):
                 return segment.ack == receiver.end
             sender = tracked.sides[way] = _Side(segment)
         if segment.flags & SYN:
-            sender.scaled, sender.scale = _scale(segment)
-        return _within(segment, sender, receiver)
+            sender.negotiate(segment)
+        return _within(segment, sender, receiver, strict=self._strict)
 
 
-def _within(segment: Packet, sender: _Side, receiver: _Side) -> bool:
-    """The four bounds of van Rooij; what fits moves the windows."""
+def _within(segment: Packet, sender: _Side, receiver: _Side, *, strict: bool) -> bool:
+    """Whether a segment is within the four bounds of van Rooij; what is so moves the windows."""
     # Windows are scaled only where both sides say so, and never in a SYN (RFC 7323 §2.2).
     scale = sender.scale if sender.scaled and receiver.scaled and not segment.flags & SYN else 0
     window = segment.window << scale
     ack = segment.ack if segment.flags & ACK else receiver.end
     sack = ack
-    for edge in _sack_edges(segment):
+    for edge in _sack_edges(segment) if receiver.sack else ():
         sack = _later(edge, sack)
-    ack_window = max(sender.max_window, _LEAST_ACK_WINDOW)
-    fits = (
-        SEQ32.difference(segment.seq, sender.max_end) <= 0
-        and SEQ32.difference(segment.end, sender.end) >= -receiver.max_window
-        and SEQ32.difference(sack, receiver.end) <= 0
-        and SEQ32.difference(ack, receiver.end) >= -ack_window
-    )
-    if fits and not segment.flags & RST:
+    reset = bool(segment.flags & RST)
+    seq, end = (segment.seq, segment.end) if segment.length or reset or not strict else (sender.end, sender.end)
+    if SEQ32.difference(sack, receiver.end) > 0:
+        return False
+    beyond = SEQ32.difference(seq, sender.max_end) > 0
+    if beyond and (strict or SEQ32.difference(end, sender.max_end) >= receiver.max_window):
+        return False
+    least_ack = -max(sender.max_window, _LEAST_ACK_WINDOW)
+    if SEQ32.difference(end, sender.end) < -receiver.max_window or SEQ32.difference(ack, receiver.end) < least_ack:
+        return not strict
+    if not reset:
         sender.max_window = max(sender.max_window, window + SEQ32.difference(sack, ack))
-        sender.end = _later(segment.end, sender.end)
+        sender.end = _later(end, sender.end)
         sender.max_end = _later(sender.end, sender.max_end)
         # A window of zero is probed with one octet.
         receiver.max_end = _later(SEQ32.add(sack, max(1, window)), receiver.max_end)
-    return fits
-
-
-def _scale(segment: Packet) -> tuple[bool, int]:
-    """Whether a SYN offers window scaling, and the shift."""
-    octets = segment.option(WINDOW_SCALE)
-    if octets is None or len(octets) != 3:
-        return False, 0
-    return True, min(octets[2], _MOST_SCALE)
+    return True
 
 
 def _sack_edges(segment: Packet) -> Iterator[int]:
