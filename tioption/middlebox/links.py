@@ -124,6 +124,22 @@ class Reorder(_ByChance):
         return [Emitted(self._by, way, packet)]
 
 
+class _Latest:
+    """By way: a time after which the next packet's begins; forgotten where a clock is set back."""
+
+    def __init__(self) -> None:
+        self._times: dict[Way, tuple[int, int]] = {}
+
+    def get(self, way: Way, now_ns: int) -> int:
+        """The time kept last for a way, or now."""
+        entered, time_ns = self._times.get(way, (now_ns, now_ns))
+        return time_ns if entered <= now_ns else now_ns
+
+    def keep(self, way: Way, now_ns: int, time_ns: int) -> None:
+        """Keep a time."""
+        self._times[way] = now_ns, time_ns
+
+
 @box(
     "delay",
     "Delays packets.",
@@ -143,7 +159,7 @@ class Delay(Middlebox):
         self._order = order
         self._way = way
         self._random = random
-        self._last: dict[Way, int] = {}
+        self._last = _Latest()
 
     def process(self, packet: bytes, way: Way, now_ns: int) -> list[Emitted]:
         """The packet, later."""
@@ -151,7 +167,8 @@ class Delay(Middlebox):
             return [Emitted(0, way, packet)]
         arrival = now_ns + self._time + (self._random.randint(0, self._jitter) if self._jitter else 0)
         if self._order:
-            arrival = self._last[way] = max(arrival, self._last.get(way, arrival))
+            arrival = max(arrival, self._last.get(way, now_ns))
+            self._last.keep(way, now_ns, arrival)
         return [Emitted(arrival - now_ns, way, packet)]
 
 
@@ -170,7 +187,7 @@ class Queue(Middlebox):
         self._rate = rate
         self._size = size
         self._way = way
-        self._free: dict[Way, int] = {}
+        self._free = _Latest()
         """When the last packet of a way will have left."""
 
     def process(self, packet: bytes, way: Way, now_ns: int) -> list[Emitted]:
@@ -181,7 +198,8 @@ class Queue(Middlebox):
         waiting = (begin - now_ns) * self._rate // (8 * _SECOND)
         if waiting + len(packet) > self._size and waiting:
             return []
-        end = self._free[way] = begin + len(packet) * 8 * _SECOND // self._rate
+        end = begin + len(packet) * 8 * _SECOND // self._rate
+        self._free.keep(way, now_ns, end)
         return [Emitted(end - now_ns, way, packet)]
 
 

@@ -86,11 +86,14 @@ class Recording:
         self._number = 0
 
     def frames(self, records: Iterable[Record]) -> Iterator[Passed]:
-        """What is captured at the point, in order of time; a damaged recording raises after all before the damage."""
+        """What is captured at the point, in order of time as far as the recording is.
+
+        A damaged recording raises CaptureError after all before the damage.
+        """
         damage = None
         try:
             for record in records:
-                self._now = max(self._now, record.time_ns or 0)
+                self._now = self._now if record.time_ns is None else record.time_ns
                 self._collect(self._path.advance(self._now))
                 yield from self._due(self._now)
                 self._enter(record)
@@ -168,6 +171,6 @@ class Recording:
         heappush(self._waiting, (passed.time_ns, self._number, passed))
 
     def _due(self, until_ns: int | None) -> Iterator[Passed]:
-        # Nothing that comes later can be earlier than now.
+        # Nothing that comes later is earlier than now, unless the recording's own times fall back.
         while self._waiting and (until_ns is None or self._waiting[0][0] <= until_ns):
             yield heappop(self._waiting)[2]
