@@ -103,6 +103,17 @@ def test_the_guide_s_stream(tiopt: Run, tmp_path: Path, monkeypatch: pytest.Monk
     assert summed == f"{sha256((tmp_path / 'out').read_bytes()).hexdigest()}  -"
 
 
+def test_the_guide_s_path(tiopt: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (listing,) = (block for block in blocks("docs/howto/index.md", "console") if "tiopt mangle" in block)
+    *commands, compare, verdict = listing.splitlines()
+    for command in commands:
+        assert tiopt(*command.removeprefix("$ tiopt ").split()) == (0, "", "")
+    out = tiopt(*compare.removeprefix("$ tiopt ").split()).out
+    assert out.splitlines()[0] == verdict
+    assert (out.count("the option of the SYN-ACK is stripped"), out.count("is translated")) == (2, 2)
+
+
 def test_the_tutorial_s_report(tiopt: Run) -> None:
     assert tiopt("validate", ROOT / "pcaps/resume/resume.pcap").out in blocks("docs/tutorial.md", "text")
 

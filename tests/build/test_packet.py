@@ -6,12 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.conftest import needs
 from tioption.build.capture_file import pcap
-from tioption.build.packet import Host, TcpHeader, checksum, tcp_frame, tcp_segment
+from tioption.build.packet import Host, TcpHeader, tcp_frame, tcp_segment
 from tioption.capture.segment import ACK, PSH
 
 A4 = Host("192.0.2.1", 40000, bytes.fromhex("020000000001"))
@@ -37,15 +35,6 @@ def test_wireshark_finds_every_checksum_good(tmp_path: Path) -> None:
     command = [needs("tshark"), "-n", "-r", str(path), *checks, "-Tfields", *fields]
     rows = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert rows == [f"1\t{good}\t{length}\t" for good in ("1", "") for length in range(120)]
-
-
-@given(st.binary(max_size=200))
-def test_checksum_is_the_ones_complement_sum_of_16_bit_words(octets: bytes) -> None:
-    padded = octets + b"\0" * (len(octets) % 2)
-    total = sum(int.from_bytes(padded[at : at + 2], "big") for at in range(0, len(padded), 2))
-    while total > 0xFFFF:
-        total = (total & 0xFFFF) + (total >> 16)
-    assert checksum(octets) == total ^ 0xFFFF
 
 
 def test_options_that_do_not_fit_are_refused() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from struct import pack
 from typing import NamedTuple
 
-from tioption.build.packet import Host, TcpHeader, checksum, ip_packet, mss, tcp_segment
+from tioption.build.packet import Host, TcpHeader, ip_packet, mss, tcp_segment
 from tioption.capture.segment import SYN
+from tioption.checksum import checksum
 from tioption.option import FlowOption, Tifid, Variant
 
 A4 = Host("192.0.2.1", 40000, bytes.fromhex("020000000001"))

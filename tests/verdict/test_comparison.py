@@ -213,6 +213,14 @@ def test_a_field_that_is_altered(at: int, name: str, flags: int) -> None:
     assert row.expected != row.found
 
 
+def test_an_option_of_another_kind_is_altered() -> None:
+    talk = Conversation(8)
+    talk.path = on_option(SYN, lambda option: b"\x4d" + option[1:])
+    established(talk)
+    (row,) = compared(talk)[0].changes
+    assert (row.what, row.rule, row.expected, row.found) == ("altered", "MBX-05", "253", "77")
+
+
 def test_an_option_that_is_damaged_is_altered() -> None:
     talk = Conversation(8)
     talk.path = on_option(SYN, lambda option: option[:1] + b"\x12" + option[2:18] + NOP + NOP)

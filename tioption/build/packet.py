@@ -1,15 +1,15 @@
 """Frames from values: TCP options, TCP in IPv4 or IPv6, Ethernet, with every length and checksum right.
 
-Sources: RFC 9293 §3.1 (TCP), RFC 1071 (checksum), RFC 791 and RFC 8200 (IP).
+Sources: RFC 9293 §3.1 (TCP), RFC 791 and RFC 8200 (IP).
 """
 
 from __future__ import annotations
 
-import sys
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import pack
 from typing import NamedTuple
 
+from tioption.checksum import checksum
 from tioption.layout import OPTION_SPACE
 
 NOP = b"\x01"
@@ -51,17 +51,6 @@ class TcpHeader(NamedTuple):
     window: int
     options: bytes = b""
     urgent: int = 0
-
-
-def checksum(octets: bytes) -> int:
-    """The Internet checksum of `octets`, padded by a zero octet where their number is odd (RFC 1071)."""
-    if len(octets) % 2:
-        octets += b"\0"
-    total = sum(memoryview(octets).cast("H"))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    # The sum is in the machine's byte order, which it preserves (RFC 1071 §2); read it back in network order.
-    return ~int.from_bytes(total.to_bytes(2, sys.byteorder), "big") & 0xFFFF
 
 
 def tcp_segment(sender: Host, receiver: Host, header: TcpHeader, payload: bytes = b"") -> bytes:

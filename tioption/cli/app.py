@@ -47,6 +47,8 @@ def _parameter(option: Option | Flag) -> inspect.Parameter:
             annotation = option.type
         if option.type is int:
             settings |= {"min": option.least, "max": option.most}
+        if option.repeated:
+            annotation = list[str]
         if default is None:
             annotation = annotation | None
     annotation = Annotated[annotation, typer.Option(*option.flags, **settings)]
@@ -114,6 +116,9 @@ class _Parser:
     def _add(self, app: typer.Typer, command: Command) -> None:
         def understood(**values: Any) -> None:
             plain = {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
+            for option in command.options:
+                if isinstance(option, Option) and option.repeated:
+                    plain[option.name] = plain[option.name] or []
             if command.argument is not None:
                 plain[command.argument.name] = plain[command.argument.name] or []
             self.chosen = command, plain

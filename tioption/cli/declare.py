@@ -33,7 +33,10 @@ class Argument(NamedTuple):
 
 
 class Option(NamedTuple):
-    """An option with a value; `type` is str or int, `choices` or `least` and `most` bound it."""
+    """An option with a value; `type` is str or int, `choices` or `least` and `most` bound it.
+
+    One that is `repeated` may be given several times, and its value is the list of texts, empty without any.
+    """
 
     name: str
     flags: tuple[str, ...]
@@ -44,6 +47,7 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
     least: int = 0
     most: int = 0
+    repeated: bool = False
 
 
 class Flag(NamedTuple):

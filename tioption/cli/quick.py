@@ -14,9 +14,7 @@ from tioption.cli.declare import Command, Flag, Option
 def parse(command: Command, words: list[str]) -> dict[str, Any] | None:
     """The values of the command's parameters by name, None where this call is not an ordinary one."""
     by_flag = {flag: option for option in command.options for flag in option.flags}
-    values: dict[str, Any] = {
-        option.name: False if isinstance(option, Flag) else option.default for option in command.options
-    }
+    values: dict[str, Any] = {option.name: _absent(option) for option in command.options}
     arguments: list[str] = []
     rest = iter(words)
     for word in rest:
@@ -35,13 +33,23 @@ def parse(command: Command, words: list[str]) -> dict[str, Any] | None:
         converted = _convert(option, value if equals else next(rest, ""))
         if converted is None:
             return None
-        values[option.name] = converted
+        if option.repeated:
+            values[option.name].append(converted)
+        else:
+            values[option.name] = converted
     if command.argument is None:
         return None if arguments else values
     if command.argument.required and not arguments and not values.get(command.argument.instead):
         return None
     values[command.argument.name] = arguments
     return values
+
+
+def _absent(option: Option | Flag) -> Any:
+    """The value of an option that is not given."""
+    if isinstance(option, Flag):
+        return False
+    return [] if option.repeated else option.default
 
 
 def _convert(option: Option, text: str) -> str | int | None:

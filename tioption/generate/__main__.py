@@ -8,7 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tioption.dissect import plugin, profile
-from tioption.generate import handshake_page, option_page, python_layout, rules_page, tcpdump_cases, wireshark_page
+from tioption.generate import (
+    handshake_page,
+    middleboxes_page,
+    option_page,
+    python_layout,
+    rules_page,
+    tcpdump_cases,
+    wireshark_page,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,6 +30,7 @@ TARGETS: dict[str, Callable[[], str]] = {
     "docs/reference/option-layout.md": option_page.render,
     "docs/reference/rules.md": rules_page.render,
     "docs/reference/handshake.md": handshake_page.render,
+    "docs/reference/middleboxes.md": middleboxes_page.render,
     "dissectors/tcpdump/tcpdump-4.99.patch": tcpdump_cases.render_for("4.99"),
     "dissectors/tcpdump/tcpdump-master.patch": tcpdump_cases.render_for("master"),
     "docs/reference/wireshark.md": wireshark_page.render,

@@ -210,6 +210,9 @@ class _Way(NamedTuple):
         elif _overwritten(before, sent, arrived):
             text = f"the option of the {name} is overwritten by padding"
             yield self._change("overwritten", "MBX-02", sent, arrived, text, str(one))
+        elif (kind := _other_kind(before, arrived)) is not None:
+            text = f"the kind of the {name} is altered so that it is no flow option any more"
+            yield self._change("altered", "MBX-05", sent, arrived, text, str(before.kind), str(kind))
         elif arrived.damaged and not sent.damaged:
             text = f"the option of the {name} is altered so that it is none any more"
             yield self._change("altered", "MBX-05", sent, arrived, text, str(one))
@@ -244,6 +247,12 @@ def _differences(sent: FlowOption, arrived: FlowOption) -> Iterator[tuple[str, s
     for name, was, became in (("TISeq", sent.tiseq, arrived.tiseq), ("TIAck", sent.tiack, arrived.tiack)):
         if was != became:
             yield name, f"{was:012x}", f"{became:012x}"
+
+
+def _other_kind(option: TcpOption, arrived: Passage) -> int | None:
+    """The kind that stands in the option's place with all its other octets behind it; None where they do not."""
+    octets = arrived.area[option.offset : option.offset + len(option.octets)]
+    return octets[0] if octets[1:] == option.octets[1:] else None
 
 
 def _overwritten(option: TcpOption, sent: Passage, arrived: Passage) -> bool:

@@ -83,8 +83,10 @@ def _all(*values: Hashable) -> Hashable | None:
 
 
 _CONNECTION_KEYS: Final[tuple[_Key[_Likeness], ...]] = (
-    # The flow's name; of its transports the one with the same ISN or ports, else in their order.
+    # The flow's name; of its transports the one with the same ISN or ports, else in their order. Before the name alone
+    # comes what no two connections share, for a path that alters names might give one that of another.
     lambda one: _all(one.name, one.isn, one.peers),
+    lambda one: _all(one.peers, one.isn),
     lambda one: _all(one.name, one.isn),
     lambda one: _all(one.name, one.peers),
     lambda one: one.name,
@@ -93,7 +95,6 @@ _CONNECTION_KEYS: Final[tuple[_Key[_Likeness], ...]] = (
     lambda one: _all(one.first_half, one.peers),
     lambda one: one.first_half,
     # No option at one point at least.
-    lambda one: _all(one.peers, one.isn),
     lambda one: _all(one.peers, one.server_isn),
     lambda one: _all(one.peers, one.payloads),
     lambda one: one.peers,
