@@ -74,7 +74,7 @@ def test_the_readme_s_broken_capture(tiopt: Run, tmp_path: Path, monkeypatch: py
 
 
 def test_the_guide_s_finding(tiopt: Run, tmp_path: Path) -> None:
-    (block,) = (block for block in blocks("docs/howto/index.md", "console") if "tiopt build" in block)
+    (block,) = (block for block in blocks("docs/howto/index.md", "console") if "| tiopt validate -" in block)
     command, _, expected = block.partition("\n")
     build, _, validate = command.partition(" | ")
     path = tmp_path / "x.pcap"
