@@ -348,6 +348,9 @@ Step = tuple[Way, int, int, int, bytes, bytes]
 
 def test_conntrack_drops_what_our_window_drops(kernel: Router) -> None:
     """Segments inside and outside of the windows, at their very edges, and what the box has learnt of them."""
+    release = tuple(int(number) for number in os.uname().release.split(".")[:2])
+    if release < (6, 12):
+        pytest.skip("older kernels judge late segments and overshoots otherwise (`strict`)")
     ruled(kernel, INVALID)
     probes: list[list[Step]] = [[(way, ACK, seq, ack, bytes(length), b"")] for way, seq, ack, length, *_ in BOUNDS]
     probes += [[("ba", ACK, 501, 101, b"", sack(101 + off, 102 + off))] for off in (-1, 0, 1, 50)]
