@@ -1,8 +1,8 @@
 """Work on many files in several processes; what they make comes in the order of the files.
 
 Each worker is a process of its own, begun by exec, so that nothing of this one is in it, and it never outlives this
-one: it ends when its socket does. What it makes ahead of its turn waits in a temporary file without a name, of which
-nothing is left however either process ends.
+one: it ends when a pipe does that only this one holds. What it makes ahead of its turn waits in a temporary file
+without a name, of which nothing is left however either process ends.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class _Spooled:
 class _Worker:
     """A process and what it works on."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, life: int) -> None:
         ours, theirs = socket.socketpair()
         self.number: int | None = None
         self.link = Connection(ours.detach())
@@ -105,10 +105,13 @@ class _Worker:
             root = str(Path(__file__).resolve().parents[2])
             program = (
                 f"import sys; r = {root!r}; r in sys.path or sys.path.insert(0, r); "
-                f"from tioption.cli.worker import serve; serve({theirs.fileno()})"
+                f"from tioption.cli.worker import serve; serve({theirs.fileno()}, {life})"
             )
             self.process = subprocess.Popen(  # noqa: S603  ourselves
-                [sys.executable, "-P", "-c", program], stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+                [sys.executable, "-P", "-c", program],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno(), life],
             )
         with suppress(ConnectionError):
             self.link.send(work)
@@ -136,6 +139,7 @@ class _Pool:
         self._room = spool
         self._workers: list[_Worker] = []
         self._spooled: dict[int, _Spooled] = {}
+        self._life, self._held = os.pipe()
         self._next = 0
         self._turn = 0
 
@@ -183,7 +187,7 @@ class _Pool:
         """Another worker. Ctrl-C is for this process alone, which then ends the others."""
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            worker = _Worker(self._mapping.work)
+            worker = _Worker(self._mapping.work, self._life)
             self._workers.append(worker)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -233,6 +237,8 @@ class _Pool:
         """End all workers; nothing is left of them."""
         for worker in self._workers:
             worker.end()
+        os.close(self._life)
+        os.close(self._held)
         for spooled in self._spooled.values():
             spooled.file.close()
 

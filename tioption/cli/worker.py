@@ -13,6 +13,7 @@ from collections.abc import Callable
 from io import BufferedWriter, RawIOBase, TextIOWrapper
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
+from threading import Thread
 from typing import Any, Final, NamedTuple, TextIO
 
 from tioption.cli.reading import Reader, unsaid
@@ -139,8 +140,9 @@ class _Steps:
     def clear(self) -> None: ...
 
 
-def serve(descriptor: int) -> None:
-    """Work on one file after the other until the other process goes away."""
+def serve(descriptor: int, life: int) -> None:
+    """Work on one file after the other until the other process goes away, and with it the pipe `life`."""
+    Thread(target=_end_with, args=(life,), daemon=True).start()
     link = Connection(descriptor)
     try:
         work: Work = link.recv()
@@ -155,3 +157,9 @@ def serve(descriptor: int) -> None:
             os.close(spool._descriptor)
     except (EOFError, ConnectionError):
         os._exit(0)
+
+
+def _end_with(life: int) -> None:
+    """End this process when the pipe ends, whatever it is at."""
+    os.read(life, 1)
+    os._exit(0)
