@@ -1,7 +1,7 @@
 """Initial sequence numbers that are others behind the box.
 
 Firewalls rewrite the ISNs of hosts whose own might be guessed, and proxies have theirs: Honda et al. (IMC 2011) met it
-on every tenth path and more often on port 80. TISeq and TIAck name positions, never TCP's numbers, so that it must not
+on some paths, and more often on port 80. TISeq and TIAck name positions, never TCP's numbers, so that it must not
 matter (MBX-01, MAP-06). Some boxes forget the SACK blocks; `sack=no` is one of them.
 """
 
