@@ -26,7 +26,7 @@ from tioption.build.capture_file import pcap
 from tioption.cli import main
 
 MUTATIONS = 20_000
-WORKERS = 4
+WORKERS = 2
 ADDRESS_SPACE = 512 << 20
 FORMS = (["--format", "text"], ["--format", "json"], ["--format", "csv"], ["--style", "paper"], ["--format", "table"])
 
