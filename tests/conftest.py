@@ -44,6 +44,17 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of its own for whoever runs the tests."""
+    path = tmp_path / "home"
+    path.mkdir()
+    monkeypatch.setenv("HOME", str(path))
+    for name in [name for name in os.environ if name.startswith(("XDG_", "WIRESHARK_"))]:
+        monkeypatch.delenv(name)
+    return path
+
+
+@pytest.fixture
 def tiopt(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Run `tiopt WORDS…` in this process."""
 

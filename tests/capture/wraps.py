@@ -197,3 +197,12 @@ WRAPS: dict[str, Wrap] = {
     ),
     "802.11 aggregate": Wrap(105, wifi(0x88, 0x01, AMSDU, qos=b"\x80\0")),
 }
+
+
+def cut_anywhere() -> list[tuple[int, bytes, int]]:
+    """Every frame cut at every octet: its link type, what was captured of it, its length on the wire."""
+    return [
+        (wrap.link_type, wrap.frame[:length], len(wrap.frame))
+        for wrap in WRAPS.values()
+        for length in range(len(wrap.frame) + 1)
+    ]

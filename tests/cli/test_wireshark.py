@@ -29,16 +29,6 @@ def test_every_option_is_in_the_reference() -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "home"
-    path.mkdir()
-    monkeypatch.setenv("HOME", str(path))
-    for name in [name for name in os.environ if name.startswith(("XDG_", "WIRESHARK_"))]:
-        monkeypatch.delenv(name)
-    return path
-
-
-@pytest.fixture
 def wrong(tmp_path: Path) -> Path:
     """A plugin that reads TISeq one octet too late."""
     path = tmp_path / "wrong.lua"

@@ -22,17 +22,6 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home of its own for whoever runs the tests."""
-    path = tmp_path / "home"
-    path.mkdir()
-    monkeypatch.setenv("HOME", str(path))
-    for name in [name for name in os.environ if name.startswith(("XDG_", "WIRESHARK_"))]:
-        monkeypatch.delenv(name)
-    return path
-
-
-@pytest.fixture
 def tshark(home: Path) -> Tshark:
     needs("tshark")
     found = Tshark.find()

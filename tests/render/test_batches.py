@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.capture import blocks
 from tests.capture.test_batch import capture_of
 from tests.capture.twins import needs_walker
-from tests.capture.wraps import IP4, IP6, WRAPS
+from tests.capture.wraps import IP4, IP6, cut_anywhere
 from tests.conftest import golden_captures, shared_captures
 from tests.render.test_lines import CRAFTED, frames
 from tests.test_mutations import mutated, originals
@@ -76,12 +76,7 @@ def test_every_scenario(tmp_path: Path) -> None:
 
 
 def test_every_link_layer_cut_anywhere(tmp_path: Path) -> None:
-    cut = [
-        (wrap.link_type, wrap.frame[:length], len(wrap.frame))
-        for wrap in WRAPS.values()
-        for length in range(len(wrap.frame) + 1)
-    ]
-    (tmp_path / "x").write_bytes(capture_of(cut))
+    (tmp_path / "x").write_bytes(capture_of(cut_anywhere()))
     assert assert_same(tmp_path / "x")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 from struct import Struct
@@ -53,41 +53,39 @@ def counts(validator: Validator) -> tuple[Any, Any, int]:
     return +validator.verdicts, +validator.severities, validator.given_up
 
 
-def quick(path: Path, generation: int, kinds: Kinds) -> Report:
-    validator = QuickValidator(kinds, generation, b"a secret")
+def reported(validator: Validator, reports: Iterable[Iterable[Any]]) -> Report:
+    """What a validator reports in the end and meanwhile; each report is taken before the next is asked for."""
     rows: list[dict[str, Any]] = []
     text = ""
-
-    def report(reported: Any) -> None:
-        nonlocal text
-        for one in reported:
-            rows.extend(report_rows("f", validator, [one]))
+    for report in reports:
+        for one in report:
+            rows += report_rows("f", validator, [one])
             text += "".join(report_text("f", validator, [one]))
-
-    for batch in batches(path):
-        report(validator.take(batch))
-    report(validator.rest())
     return rows, text, *counts(validator)
+
+
+def quick(path: Path, generation: int, kinds: Kinds) -> Report:
+    validator = QuickValidator(kinds, generation, b"a secret")
+
+    def reports() -> Iterator[Iterable[Any]]:
+        yield from map(validator.take, batches(path))
+        yield validator.rest()
+
+    return reported(validator, reports())
 
 
 def slow(path: Path, generation: int, kinds: Kinds) -> Report:
     validator = Validator(kinds, generation)
-    rows: list[dict[str, Any]] = []
-    text = ""
 
-    def report(reported: Any) -> None:
-        nonlocal text
-        for one in reported:
-            rows.extend(report_rows("f", validator, [one]))
-            text += "".join(report_text("f", validator, [one]))
+    def reports() -> Iterator[Iterable[Any]]:
+        for batch in batches(path):
+            for segment in batch.segments():
+                if isinstance(segment, Segment):
+                    validator.observe(segment)
+                    yield validator.due()
+        yield validator.rest()
 
-    for batch in batches(path):
-        for segment in batch.segments():
-            if isinstance(segment, Segment):
-                validator.observe(segment)
-                report(validator.due())
-    report(validator.rest())
-    return rows, text, *counts(validator)
+    return reported(validator, reports())
 
 
 def agree(path: Path, generation: int = 1 << 17, kinds: Kinds = DEFAULT_KINDS) -> Report:
@@ -227,6 +225,15 @@ def test_ordinary_connections_never_reach_python(tmp_path: Path, monkeypatch: py
     assert sum(verdicts.values()) == text.count("established") == 300
     assert (severities, given_up) == ({}, 0)
     assert {tuple(row["bytes"]) for row in rows if row["type"] == "flow"} == {(10, 0)}
+
+
+@pytest.mark.parametrize("a", ["2001:db8::1", "::ffff:192.0.2.1", "fe80::1:0:0:1"])
+def test_ipv6(a: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.pcap"
+    talk = Conversation(1, a=a, b="2001:db8:0:0:1::")
+    talk.connect().close()
+    talk.write(path)
+    assert "[2001:db8:0:0:1::]:443" in agree(path)[1]
 
 
 def test_many_connections_are_given_up_in_order(tmp_path: Path) -> None:

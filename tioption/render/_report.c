@@ -3,25 +3,10 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <arpa/inet.h>
-
 #include "../verdict/_row.h"
+#include "_text.h"
 
 #define LONGEST 320 /* octets of a line: less than two addresses, three numbers of 20 digits and the words, verdict aside */
-
-static char *put(char *out, const char *text) {
-    while (*text) *out++ = *text++;
-    return out;
-}
-
-static char *put_number(char *out, uint64_t value) {
-    char digits[20];
-    int count = 0;
-    do digits[count++] = (char)('0' + value % 10);
-    while (value /= 10);
-    while (count) *out++ = digits[--count];
-    return out;
-}
 
 static char *put_hex48(char *out, uint64_t value) {
     for (int shift = 44; shift >= 0; shift -= 4) *out++ = "0123456789abcdef"[value >> shift & 15];
@@ -30,14 +15,10 @@ static char *put_hex48(char *out, uint64_t value) {
 
 static char *put_peer(char *out, const struct row *row, const uint8_t *address, uint16_t port) {
     if (row->address == 4) {
-        for (int i = 0; i < 4; i++) {
-            if (i) *out++ = '.';
-            out = put_number(out, address[i]);
-        }
+        out = put_ipv4(out, address);
     } else {
         *out++ = '[';
-        inet_ntop(AF_INET6, address, out, INET6_ADDRSTRLEN);
-        while (*out) out++;
+        out = put_ipv6(out, address);
         *out++ = ']';
     }
     *out++ = ':';
