@@ -57,6 +57,15 @@ def test_any_number_of_jobs_writes_the_same(words: list[str], files: list[Path],
         assert tiopt(*words, "--jobs", jobs, *files) == one
 
 
+@pytest.mark.parametrize("form", ["text", "csv"])
+def test_an_output_file(form: str, files: list[Path], tmp_path: Path, tiopt: Run) -> None:
+    done = tiopt("decode", "-f", form, "--jobs", "1", *files)
+    for jobs in ("1", "2"):
+        out = tmp_path / f"out{jobs}"
+        assert tiopt("decode", "-f", form, "--jobs", jobs, "-o", out, *files) == done._replace(out="")
+        assert out.read_text() == done.out
+
+
 def test_standard_input_among_files() -> None:
     words = ["-", TRACE1, TRACE2]
     one = tiopt_process("decode", "--jobs", "1", *words, stdin=RESUME.read_bytes())

@@ -60,6 +60,7 @@ class Reader:
                 try:
                     yield from read(capture)
                 finally:
+                    self._frames = int  # a capture that is done with is not held
                     self.remarks += [f"tiopt: {name}: {undecoded}\n" for undecoded in capture.undecoded]
         except CaptureError as error:
             self.fail(str(error))
