@@ -14,11 +14,12 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import suppress
+from io import UnsupportedOperation
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import send_handle
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, TextIO
 
 from tioption.cli.declare import MachineError
 from tioption.cli.files import only_here, size_of
@@ -41,7 +42,40 @@ class Done(NamedTuple):
     outcome: Outcome
 
 
-Event = bytes | Here | Done
+class Stretch(NamedTuple):
+    """Octets of a file: the next of the output. They are there until the next event is asked for."""
+
+    descriptor: int
+    begin: int
+    end: int
+
+    def octets(self) -> Generator[bytes, None, None]:
+        """The octets, in pieces."""
+        at = self.begin
+        while at < self.end:
+            piece = os.pread(self.descriptor, min(_PIECE, self.end - at), at)
+            at += len(piece)
+            yield piece
+
+    def copy(self, out: TextIO) -> None:
+        """Write the octets, without bringing them into this process where the kernel can do that."""
+        out.flush()
+        at = self.begin
+        with suppress(UnsupportedOperation):  # no file at all
+            target = out.buffer.fileno()
+            out.buffer.flush()
+            try:
+                while at < self.end and (octets := os.sendfile(target, self.descriptor, at, self.end - at)):
+                    at += octets
+            except BrokenPipeError:
+                raise
+            except OSError:  # nothing the kernel copies to: a file opened for appending, for one
+                pass
+        for piece in self._replace(begin=at).octets():
+            out.buffer.write(piece)
+
+
+Event = bytes | Stretch | Here | Done
 
 
 class Mapping(NamedTuple):
@@ -81,12 +115,11 @@ class _Spooled:
         self.full_of: _Worker | None = None
         self.outcome: Outcome | None = None
 
-    def pieces(self) -> Generator[bytes, None, None]:
+    def pieces(self) -> Generator[Stretch, None, None]:
         """What is there and has not been handed on."""
-        while self._taken < self.available:
-            piece = os.pread(self.file.fileno(), min(_PIECE, self.available - self._taken), self._taken)
-            self._taken += len(piece)
-            yield piece
+        if self._taken < self.available:
+            begin, self._taken = self._taken, self.available
+            yield Stretch(self.file.fileno(), begin, self._taken)
         if self.full_of is not None:
             self.file.truncate(0)
             self.available = self._taken = 0

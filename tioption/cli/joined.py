@@ -149,12 +149,10 @@ class _Report:
             yield octets
 
     def _lines(self, number: int) -> Iterator[bytes]:
-        at, end = self._spans[number : number + 2]
-        self._file.seek(at)
-        while at < end:
-            line = self._file.readline()
-            at += len(line)
-            yield line
+        begun = b""
+        for octets in self._octets(number):
+            *lines, begun = (begun + octets).split(b"\n")
+            yield from (line + b"\n" for line in lines)
 
     def _blocks(self, number: int, changes: _Changes, *, text: bool) -> Iterator[bytes | dict[str, Any]]:
         """Lines as they wait, and the rows in place of others."""
@@ -214,8 +212,8 @@ def _joined(
     }
     joint = Joint(known, kinds, quick_validator())
     with spool() as waiting:
-        for number, record, header in segments_between(spread, chosen, sightings, waiting, reader):
-            joint.take(number, record, header)
+        for number, excerpt in segments_between(spread, chosen, sightings, waiting, reader):
+            joint.take(number, excerpt)
     return _changed(spread.files, joint, sightings, total)
 
 
