@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -118,7 +119,15 @@ def test_how_many_processes(files: list[Path]) -> None:
     assert workers(99, names, 1 << 30) == len(names)
     assert workers(2, ["-", names[0]], 0) == 1
     assert workers(None, names[:2], 1 << 30) == 1
-    assert workers(None, names[:2], 0) == min(2, len(os.sched_getaffinity(0)))
+    most = min(2, len(os.sched_getaffinity(0)))
+    assert workers(None, names[:2], 0) == most
+    size = sum(Path(name).stat().st_size for name in names[:2])
+    packed = [f"{name}.gz" for name in names[:2]]
+    for name, other in zip(names, packed, strict=False):
+        Path(other).write_bytes(gzip.compress(Path(name).read_bytes()))
+    assert workers(None, names[:2], size) == 1
+    assert workers(None, packed, size) == most
+    assert workers(None, ["http://192.0.2.1/x", "http://192.0.2.1/y"], 1 << 60) == most
 
 
 def test_a_full_spool_waits_for_its_turn(tmp_path: Path) -> None:
