@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _LINES = 1 << 12
+_FLOW = len("flow-d 5e1c07a9d344")
 
 
 def judge_files(spread: Spread, reader: Reader, form: str, kinds: Any, *, strict: bool) -> Judgement:
@@ -158,14 +159,16 @@ class _Report:
         """Lines as they wait, and the rows in place of others."""
         flows = dict(changes.flows)
         left_out = False
-        heads = {str(index).encode() for index in changes.rows} | {b"flow-d", b"flow-c"}
+        heads = {str(index).encode() for index in changes.rows}
+        heads |= {f"{variant} {tifid}".encode() for variant in ("flow-d", "flow-c") for tifid in changes.tifids}
         for line in self._lines(number):
             if text and line[:1] == b" ":  # a finding, below what it is about
                 if not left_out:
                     yield line
                 continue
             left_out = False
-            if not text or line[: line.index(b" ")] in heads:
+            head = line[:_FLOW] if line[:1] == b"f" else line[: line.index(b" ")]
+            if not text or head in heads:
                 kind, key = _subject(line, text=text)
                 left_out = key in changes.rows if kind == "connection" else key[1] in changes.tifids
             if not left_out:
