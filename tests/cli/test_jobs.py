@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from tests.conftest import ROOT, Outcome, tiopt_process
 from tioption.build.catalogue import SCENARIOS
 from tioption.cli.declare import MachineError
 from tioption.cli.decode import decode_file
-from tioption.cli.jobs import Done, Mapping, mapped, workers
+from tioption.cli.jobs import Done, Mapping, Stretch, mapped, workers
 from tioption.cli.progress import Progress
 from tioption.option import DEFAULT_KINDS
 
@@ -66,6 +67,22 @@ def test_an_output_file(form: str, files: list[Path], tmp_path: Path, tiopt: Run
         assert out.read_text() == done.out
 
 
+@pytest.mark.parametrize("words", [("decode", "--all"), ("validate",)])
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_a_redirected_output(words: tuple[str, ...], mode: str, files: list[Path], tmp_path: Path) -> None:
+    """The kernel copies to a file, but not to one that is appended to."""
+    made = []
+    for jobs in ("1", "2"):
+        path = tmp_path / f"out{jobs}"
+        path.write_text("what was there\n")
+        command = [sys.executable, "-m", "tioption.cli", *words, "--jobs", jobs, *files]
+        with path.open(mode) as out:
+            assert subprocess.run(command, stdout=out, stderr=subprocess.DEVNULL, check=False).returncode == 3
+        made.append(path.read_text())
+    assert made[0] == made[1]
+    assert made[0].startswith("what was there\n") is (mode == "ab")
+
+
 def test_standard_input_among_files() -> None:
     words = ["-", TRACE1, TRACE2]
     one = tiopt_process("decode", "--jobs", "1", *words, stdin=RESUME.read_bytes())
@@ -102,7 +119,15 @@ def test_how_many_processes(files: list[Path]) -> None:
     assert workers(99, names, 1 << 30) == len(names)
     assert workers(2, ["-", names[0]], 0) == 1
     assert workers(None, names[:2], 1 << 30) == 1
-    assert workers(None, names[:2], 0) == min(2, len(os.sched_getaffinity(0)))
+    most = min(2, len(os.sched_getaffinity(0)))
+    assert workers(None, names[:2], 0) == most
+    size = sum(Path(name).stat().st_size for name in names[:2])
+    packed = [f"{name}.gz" for name in names[:2]]
+    for name, other in zip(names, packed, strict=False):
+        Path(other).write_bytes(gzip.compress(Path(name).read_bytes()))
+    assert workers(None, names[:2], size) == 1
+    assert workers(None, packed, size) == most
+    assert workers(None, ["http://192.0.2.1/x", "http://192.0.2.1/y"], 1 << 60) == most
 
 
 def test_a_full_spool_waits_for_its_turn(tmp_path: Path) -> None:
@@ -116,9 +141,14 @@ def test_a_full_spool_waits_for_its_turn(tmp_path: Path) -> None:
     made = {}
     for spool in (1000, 1 << 20):
         mapping = Mapping(work, names, "utf-8", "strict", Progress(visible=False))
-        events = list(mapped(mapping, 2, spool))
-        assert [event.number for event in events if isinstance(event, Done)] == list(range(5))
-        made[spool] = b"".join(event for event in events if isinstance(event, bytes))
+        octets, done = b"", []
+        for event in mapped(mapping, 2, spool):
+            if isinstance(event, Stretch):
+                octets += b"".join(event.octets())
+            elif isinstance(event, Done):
+                done.append(event.number)
+        assert done == list(range(5))
+        made[spool] = octets
     assert made[1000] == made[1 << 20]
     assert made[1000].count(b"\n") == 5 * 200 * 19
 

@@ -16,8 +16,8 @@ _COLUMNS = ("parquet", "arrow")
 _FORMATS = ("text", "table", "json", "csv", *_COLUMNS)
 _T = TypeVar("_T")
 
-_QUICK, _FAIR, _SLOW = 1 << 30, 1 << 27, 1 << 22
-"""Octets that one process decodes sooner than others have begun: lines of few segments, more, rows of all of them."""
+_QUICK, _FAIR = 1 << 31, 1 << 28
+"""Octets that one process decodes sooner than others have begun: to lines of few segments, to anything else."""
 
 
 class _Source(NamedTuple):
@@ -72,7 +72,7 @@ def run(  # noqa: PLR0913  the names are those of the options
             with until_interrupted():
                 decoder.decode(files, format, paper=paper)
         else:
-            quick = _QUICK if format == "text" and not all else _SLOW if all and format != "text" else _FAIR
+            quick = _FAIR if all or style == "paper" or format == "table" else _QUICK
             spread = Spread(files) if one else Spread.chosen(files, jobs, dask, quick)
             decoder.decode_all(spread, format, paper=paper)
         out.flush()

@@ -14,17 +14,20 @@ import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import suppress
+from io import UnsupportedOperation
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import send_handle
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, TextIO
 
+from tioption.capture.compression import compression_of
 from tioption.cli.declare import MachineError
 from tioption.cli.files import only_here, size_of
-from tioption.cli.worker import FULL, GO, SPOOL, Outcome, Step, Task, Work
+from tioption.cli.worker import FULL, GO, SPOOL, STRETCH, TURN, Outcome, Step, Task, Work
 
 _AHEAD: Final = 2  # files per worker that may be begun before the first of them is done
+_DECOMPRESSION: Final = 16  # how much longer an octet takes that is to be decompressed
 _PIECE: Final = 1 << 20
 
 
@@ -41,7 +44,40 @@ class Done(NamedTuple):
     outcome: Outcome
 
 
-Event = bytes | Here | Done
+class Stretch(NamedTuple):
+    """Octets of a file: the next of the output. They are there until the next event is asked for."""
+
+    descriptor: int
+    begin: int
+    end: int
+
+    def octets(self) -> Generator[bytes, None, None]:
+        """The octets, in pieces."""
+        at = self.begin
+        while at < self.end:
+            piece = os.pread(self.descriptor, min(_PIECE, self.end - at), at)
+            at += len(piece)
+            yield piece
+
+    def copy(self, out: TextIO) -> None:
+        """Write the octets, without bringing them into this process where the kernel can do that."""
+        out.flush()
+        at = self.begin
+        with suppress(UnsupportedOperation):  # no file at all
+            target = out.buffer.fileno()
+            out.buffer.flush()
+            try:
+                while at < self.end and (octets := os.sendfile(target, self.descriptor, at, self.end - at)):
+                    at += octets
+            except BrokenPipeError:
+                raise
+            except OSError:  # nothing the kernel copies to: a file opened for appending, for one
+                pass
+        for piece in self._replace(begin=at).octets():
+            out.buffer.write(piece)
+
+
+Event = bytes | Stretch | Here | Done
 
 
 class Mapping(NamedTuple):
@@ -62,36 +98,48 @@ def cores() -> int:
 def workers(jobs: int | None, files: list[str], quick: int) -> int:
     """How many processes to use where the user has asked for `jobs`, or nothing; 1 is this one alone.
 
-    With `quick` octets or less in all files together one process is done sooner than another has begun.
+    With `quick` octets or less in all files together one process is done sooner than another has begun; octets that are
+    to be decompressed count more.
     """
     elsewhere = [file for file in files if not only_here(file)]
     if jobs is None:
         sizes = [size_of(file) for file in elsewhere]
-        small = sum(size or 0 for size in sizes) <= quick and None not in sizes
+        small = None not in sizes and sum(map(_weight, elsewhere)) <= quick
         jobs = 1 if small else cores()
     return max(1, min(jobs, len(elsewhere)))
+
+
+def _weight(file: str) -> int:
+    """Octets of an uncompressed file that are as much work."""
+    try:
+        with open(file, "rb") as stream:  # noqa: PTH123
+            compressed = compression_of(stream.read(4)) is not None
+    except OSError:
+        return 0
+    return (size_of(file) or 0) * (_DECOMPRESSION if compressed else 1)
 
 
 class _Spooled:
     """What a worker has made of one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker: _Worker) -> None:
+        self.worker = worker
         self.file: BinaryIO = TemporaryFile()  # noqa: SIM115  closed when handed on
         self.available = self._taken = 0
-        self.full_of: _Worker | None = None
+        self.full = False
         self.outcome: Outcome | None = None
 
-    def pieces(self) -> Generator[bytes, None, None]:
+    def pieces(self) -> Generator[Stretch, None, None]:
         """What is there and has not been handed on."""
-        while self._taken < self.available:
-            piece = os.pread(self.file.fileno(), min(_PIECE, self.available - self._taken), self._taken)
-            self._taken += len(piece)
-            yield piece
-        if self.full_of is not None:
-            self.file.truncate(0)
+        if self._taken < self.available:
+            begin, self._taken = self._taken, self.available
+            yield Stretch(self.file.fileno(), begin, self._taken)
+        if self.full:
+            if self._taken > STRETCH:
+                self.file.truncate(STRETCH)
             self.available = self._taken = 0
-            self.full_of.link.send(GO)
-            self.full_of = None
+            self.full = False
+            self.worker.tell(GO)
 
 
 class _Worker:
@@ -123,6 +171,11 @@ class _Worker:
             self.link.send(task)
             send_handle(self.link, spool.fileno(), self.process.pid)
 
+    def tell(self, message: str) -> None:
+        """Send a message; where the process has died, that is heard where its own are."""
+        with suppress(OSError):
+            self.link.send(message)
+
     def end(self) -> int:
         """End the process at once; its exit status."""
         self.link.close()
@@ -152,10 +205,12 @@ class _Pool:
             if only_here(file):
                 yield Here(turn)
                 continue
+            spooled = self._spooled[turn]
+            if spooled.outcome is None:
+                spooled.worker.tell(TURN)
             while True:
-                spooled = self._spooled[turn]
                 yield from spooled.pieces()
-                if spooled.outcome is not None and spooled.full_of is None:
+                if spooled.outcome is not None:
                     break
                 self._hear()
                 self._hand_out()
@@ -178,7 +233,7 @@ class _Pool:
                 if len(self._workers) >= self._jobs:
                     return
                 worker = self._begun()
-            spooled = self._spooled[self._next] = _Spooled()
+            spooled = self._spooled[self._next] = _Spooled(worker)
             task = Task(files[self._next], self._mapping.encoding, self._mapping.errors, self._room)
             worker.begin(self._next, task, spooled.file)
             self._next += 1
@@ -218,7 +273,7 @@ class _Pool:
         else:
             assert message[0] == FULL
             spooled.available = message[1]
-            spooled.full_of = worker
+            spooled.full = True
 
     def _lost(self, worker: _Worker) -> None:
         """A worker is gone: what it had made is kept, its file has an error, the others go on."""
@@ -231,7 +286,7 @@ class _Pool:
         file = self._mapping.files[worker.number]
         line = f"tiopt: {file}: expected the process that reads it to do so to its end, found {ended}\n"
         spooled = self._spooled[worker.number]
-        spooled.full_of, spooled.outcome = None, Outcome(errors=(line,))
+        spooled.full, spooled.outcome = False, Outcome(errors=(line,))
 
     def close(self) -> None:
         """End all workers; nothing is left of them."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 20
 _LINES = 1 << 12
+_FLOW = len("flow-d 5e1c07a9d344")
 
 
 def judge_files(spread: Spread, reader: Reader, form: str, kinds: Any, *, strict: bool) -> Judgement:
@@ -149,25 +150,25 @@ class _Report:
             yield octets
 
     def _lines(self, number: int) -> Iterator[bytes]:
-        at, end = self._spans[number : number + 2]
-        self._file.seek(at)
-        while at < end:
-            line = self._file.readline()
-            at += len(line)
-            yield line
+        begun = b""
+        for octets in self._octets(number):
+            *lines, begun = (begun + octets).split(b"\n")
+            yield from (line + b"\n" for line in lines)
 
     def _blocks(self, number: int, changes: _Changes, *, text: bool) -> Iterator[bytes | dict[str, Any]]:
         """Lines as they wait, and the rows in place of others."""
         flows = dict(changes.flows)
         left_out = False
-        heads = {str(index).encode() for index in changes.rows} | {b"flow-d", b"flow-c"}
+        heads = {str(index).encode() for index in changes.rows}
+        heads |= {f"{variant} {tifid}".encode() for variant in ("flow-d", "flow-c") for tifid in changes.tifids}
         for line in self._lines(number):
             if text and line[:1] == b" ":  # a finding, below what it is about
                 if not left_out:
                     yield line
                 continue
             left_out = False
-            if not text or line[: line.index(b" ")] in heads:
+            head = line[:_FLOW] if line[:1] == b"f" else line[: line.index(b" ")]
+            if not text or head in heads:
                 kind, key = _subject(line, text=text)
                 left_out = key in changes.rows if kind == "connection" else key[1] in changes.tifids
             if not left_out:
@@ -214,8 +215,8 @@ def _joined(
     }
     joint = Joint(known, kinds, quick_validator())
     with spool() as waiting:
-        for number, record, header in segments_between(spread, chosen, sightings, waiting, reader):
-            joint.take(number, record, header)
+        for number, excerpt in segments_between(spread, chosen, sightings, waiting, reader):
+            joint.take(number, excerpt)
     return _changed(spread.files, joint, sightings, total)
 
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from heapq import heappop, heappush
-from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
-from tioption.capture.batch import FIELDS, NO_TIME, RECORD
+from tioption.capture.excerpt import LENGTHS, Excerpt
 
 if TYPE_CHECKING:
     from tioption.cli.reading import Reader
     from tioption.cli.spread import Spread
     from tioption.verdict.joining import Sightings
 
-_PIECE: Final = 1 << 18
 _EVER: Final = 1 << 80
-_LENGTH: Final = 1  # a header of TCP has 60 octets at most
-_TIME: Final = Struct("=q")
-_TIME_AT, _TIME_KIND = (next(at for field, at, _ in FIELDS if field == name) for name in ("time_ns", "time_kind"))
 
 
 def segments_between(
@@ -29,8 +25,8 @@ def segments_between(
     sightings: Sequence[Sightings | None],
     waiting: TextIO,
     reader: Reader,
-) -> Iterator[tuple[int, bytes, bytes]]:
-    """The segments between the chosen ends of each file: its number, the record, the octets of the TCP header.
+) -> Iterator[tuple[int, Excerpt]]:
+    """The segments between the chosen ends of each file, with its number: as many at a time as follow each other.
 
     They wait in the file `waiting`, and come in the order of time, those of each file in its own.
     """
@@ -70,20 +66,19 @@ def _extracted(
 
 
 def extract(file: str, out: TextIO, reader: Reader, *, ends: Mapping[str, set[bytes]]) -> None:
-    """Write the segments between these ends without payload: a record, the length of the TCP header, the header."""
+    """Write excerpts with the segments between these ends."""
     from tioption.capture.ends import EndsFilter
     from tioption.capture.selection import EVERY
-    from tioption.verdict.joint import records_of
 
     between = EndsFilter(ends[file])
-    write = out.buffer.write
     for batch in reader.batches(file, EVERY):
-        for record, header in records_of(batch, between.indexes(batch)):
-            write(record + len(header).to_bytes(_LENGTH, "big") + header)
+        excerpt = Excerpt.of(batch, between.indexes(batch))
+        if len(excerpt):
+            out.buffer.write(excerpt.encoded())
 
 
 class _Part(NamedTuple):
-    """The segments of one file."""
+    """The excerpts of one file."""
 
     number: int
     first_ns: int | None
@@ -91,47 +86,57 @@ class _Part(NamedTuple):
     begin: int
     end: int
 
-    def segments(self) -> Iterator[tuple[bytes, bytes]]:
-        """The segments in the order of the file, read a stretch at a time."""
-        octets, at, place = b"", 0, self.begin
-        head = RECORD.size + _LENGTH
-        while True:
-            if len(octets) - at < head + 255 and place < self.end:
-                more = os.pread(self.descriptor, min(_PIECE, self.end - place), place)
-                octets, at, place = octets[at:] + more, 0, place + len(more)
-            if at >= len(octets):
-                return
-            stop = at + head + octets[at + RECORD.size]
-            yield octets[at : at + RECORD.size], octets[at + head : stop]
-            at = stop
+    def excerpts(self) -> Iterator[Excerpt]:
+        """The excerpts in the order of the file."""
+        at = self.begin
+        while at < self.end:
+            records, headers = Excerpt.lengths(os.pread(self.descriptor, LENGTHS, at))
+            at += LENGTHS
+            octets = os.pread(self.descriptor, records + headers, at)
+            at += len(octets)
+            yield Excerpt(octets[:records], octets[records:])
 
 
-def _merged(parts: Sequence[_Part]) -> Iterator[tuple[int, bytes, bytes]]:
+class _Cursor:
+    """Where a file is being read."""
+
+    def __init__(self, part: _Part, latest: int) -> None:
+        """At the beginning; segments without a time are as late as those before them, the first as `latest`."""
+        self.number = part.number
+        self._excerpts = part.excerpts()
+        self._latest = latest
+        self._times: list[int] = []
+        self._at = 0
+        self._excerpt: Excerpt | None = None
+
+    @property
+    def time(self) -> int | None:
+        """The time of the next segment, None at the end."""
+        if self._at == len(self._times):
+            self._excerpt = next(self._excerpts, None)
+            self._at, self._times = 0, self._excerpt.times(self._latest) if self._excerpt is not None else []
+        return self._times[self._at] if self._times else None
+
+    def take(self, limit: int) -> Excerpt:
+        """The next segments, up to this time."""
+        assert self._excerpt is not None
+        begin, self._at = self._at, bisect_right(self._times, limit, self._at)
+        self._latest = self._times[self._at - 1]
+        return self._excerpt.part(begin, self._at)
+
+
+def _merged(parts: Sequence[_Part]) -> Iterator[tuple[int, Excerpt]]:
     """The segments of all files in the order of time; files, which come in the order they begin, are read when due."""
-    heap: list[tuple[int, int, bytes, bytes, Iterator[tuple[bytes, bytes]]]] = []
+    heap: list[tuple[int, int, _Cursor]] = []
     latest = -_EVER
     for place, part in enumerate([*parts, None]):
         begins = part.first_ns if part is not None and part.first_ns is not None else _EVER
         while heap and heap[0][0] <= begins:
-            latest, at, record, header, segments = heappop(heap)
-            yield parts[at].number, record, header
-            for record, header in segments:
-                # Times that go back within a file are no order: the file's own is.
-                latest = max(latest, _time(record, latest))
-                if latest > begins or (heap and latest > heap[0][0]):
-                    heappush(heap, (latest, at, record, header, segments))
-                    break
-                yield parts[at].number, record, header
+            latest, at, cursor = heappop(heap)
+            yield cursor.number, cursor.take(min(begins, heap[0][0]) if heap else begins)
+            if (time := cursor.time) is not None:
+                heappush(heap, (time, at, cursor))
         if part is not None:
-            segments = part.segments()
-            for record, header in segments:
-                heappush(heap, (_time(record, latest), place, record, header, segments))
-                break
-
-
-def _time(record: bytes, latest: int) -> int:
-    """The time of a record, the latest one before it where it has none."""
-    if record[_TIME_KIND] == NO_TIME:
-        return latest
-    time: int = _TIME.unpack_from(record, _TIME_AT)[0]
-    return time
+            cursor = _Cursor(part, latest)
+            if (time := cursor.time) is not None:
+                heappush(heap, (time, place, cursor))

@@ -62,13 +62,15 @@ class Spread(NamedTuple):
             for number, file in enumerate(self.files):
                 yield number, work(file, out, reader)
             return
-        from tioption.cli.jobs import Done, Here
+        from tioption.cli.jobs import Done, Here, Stretch
 
         with closing(self._events(work, out, reader)) as events:
             for event in events:
                 if isinstance(event, bytes):
                     out.flush()
                     out.buffer.write(event)
+                elif isinstance(event, Stretch):
+                    event.copy(out)
                 elif isinstance(event, Here):
                     yield event.number, work(self.files[event.number], out, reader)
                 elif isinstance(event, Done):
@@ -77,15 +79,16 @@ class Spread(NamedTuple):
 
     def lines(self, work: Work, reader: Reader) -> Iterator[str]:
         """The lines of the output, without their ends, as they come."""
-        from tioption.cli.jobs import Done, Here
+        from tioption.cli.jobs import Done, Here, Stretch
 
         self.expect(reader)
         begun = b""
         with closing(self._events(work, StringIO(), reader)) as events:
             for event in events:
-                if isinstance(event, bytes):
-                    *whole, begun = (begun + event).split(b"\n")
-                    yield from map(bytes.decode, whole)
+                if isinstance(event, bytes | Stretch):
+                    for octets in (event,) if isinstance(event, bytes) else event.octets():
+                        *whole, begun = (begun + octets).split(b"\n")
+                        yield from map(bytes.decode, whole)
                 elif isinstance(event, Here):
                     made = StringIO()
                     work(self.files[event.number], made, reader)

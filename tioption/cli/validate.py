@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TextIO
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
 from tioption.cli.spread import SPREAD_OPTIONS, Spread
 
-_QUICK = 1 << 27
+_QUICK = 1 << 28
 """Octets that one process judges sooner than others have begun."""
 
 

@@ -1,7 +1,8 @@
 """A process that works on captures for another one: what it makes goes to a file, how far it is over a socket.
 
 Messages of the other process: the work, a function (file, out, reader) that returns anything; then, per file, a Task
-and the descriptor of its spool; a GO where the spool was full and has been emptied. Its own: Step, FULL, Outcome.
+and the descriptor of its spool; TURN when all files before it are done; GO where the spool was full and has been
+emptied. Its own: Step, FULL, Outcome.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ Work = Callable[[str, TextIO, Reader], Any]
 SPOOL: Final = 1 << 29
 """Octets a worker may be ahead in one file before it waits for its turn."""
 
+STRETCH: Final = 1 << 22
+"""Octets of a spool whose turn it is: few, so that their pages are used again and again."""
+
+TURN: Final = "turn"
 GO: Final = "go"
 FULL: Final = "full"
 
@@ -100,6 +105,8 @@ class _Spool(RawIOBase):
         return True
 
     def write(self, octets: Any) -> int:
+        if self._room > STRETCH and self._link.poll():
+            self._heard(self._link.recv())
         if self.written >= self._room:
             self._wait()
         try:
@@ -115,8 +122,13 @@ class _Spool(RawIOBase):
     def _wait(self) -> None:
         """Wait until the other process has taken everything."""
         self._link.send((FULL, self.written))
-        self._link.recv()
+        while (message := self._link.recv()) != GO:
+            self._heard(message)
         self.written = 0
+
+    def _heard(self, message: str) -> None:
+        assert message == TURN
+        self._room = min(self._room, STRETCH)
 
 
 class _Steps:
@@ -147,7 +159,9 @@ def serve(descriptor: int, life: int) -> None:
     try:
         work: Work = link.recv()
         while True:
-            task: Task = link.recv()
+            task: Task | str = link.recv()
+            if isinstance(task, str):
+                continue  # the turn of a file that was done before it heard of that
             spool = _Spool(recv_handle(link), link, task.spool)
             # Lines are written in one piece where their ends are looked for: never here.
             out = TextIOWrapper(BufferedWriter(spool, 1 << 16), task.encoding, task.errors, newline="\n")

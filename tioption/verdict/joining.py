@@ -127,8 +127,8 @@ class Sightings:
 
     def tifids(self) -> set[int]:
         """The complete identifiers."""
-        rows = self._rows
-        found = {bytes(rows[at + _TIFID : at + _TIFID + 8]) for at in _starts(rows)}
+        rows = bytes(self._rows)
+        found = {rows[at + _TIFID : at + _TIFID + 8] for at in _starts(rows)}
         known = {int.from_bytes(octets, byteorder) for octets in found}
         known |= {seen.tifid for seen in self._strange}
         return {tifid for tifid in known if tifid & 0xFFFFFF}
@@ -140,21 +140,20 @@ class Sightings:
                 yield seen
         loose = {code for code, outcome in self._outcomes.items() if outcome.verdict is Verdict.INCOMPLETE}
         codes = {code.to_bytes(2, byteorder) for code in loose}
-        rows = self._rows
-        yield from (self._seen(at) for at in _starts(rows) if bytes(rows[at + _CODE : at + _CODE + 2]) in codes)
+        rows = bytes(self._rows)
+        yield from (self._seen(at) for at in _starts(rows) if rows[at + _CODE : at + _CODE + 2] in codes)
 
     def find(self, tifids: Set[int], ends: Set[bytes]) -> Iterator[Seen]:
         """What has one of these identifiers, or lies between ends of these; in no order."""
         for seen in self._strange:
             if seen.ends in ends or seen.tifid in tifids:
                 yield seen
-        rows = self._rows
+        rows = bytes(self._rows)
         names = {tifid.to_bytes(8, byteorder) for tifid in tifids}
         between = {side for one in ends for side in sides(one)}
         for at in _starts(rows):
-            if bytes(rows[at + _TIFID : at + _TIFID + 8]) in names or (
-                between
-                and bytes(rows[at + _PORTS : at + _PORTS + 4] + rows[at + _CLIENT : at + _CLIENT + 32]) in between
+            if rows[at + _TIFID : at + _TIFID + 8] in names or (
+                between and rows[at + _PORTS : at + _PORTS + 4] + rows[at + _CLIENT : at + _CLIENT + 32] in between
             ):
                 yield self._seen(at)
 
@@ -172,7 +171,7 @@ class Sightings:
         return Seen(row.connection, row.first_frame, ends, carries, row.tifid, begun, verdict, offer)
 
 
-def _starts(rows: bytearray) -> range:
+def _starts(rows: bytes) -> range:
     return range(0, len(rows), ROW.size)
 
 

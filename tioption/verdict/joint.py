@@ -5,12 +5,12 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from struct import Struct
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tioption.capture.batch import FIELDS, LARGE_TIME, NO_TIME, RECORD, ROOM, Batch
+from tioption.capture.batch import Batch
 from tioption.capture.ends import ends_of
+from tioption.capture.excerpt import Excerpt
 from tioption.capture.segment import Segment
 from tioption.flow import Peer
 from tioption.option import DEFAULT_KINDS, Kinds
@@ -23,11 +23,6 @@ from tioption.verdict.validator import FlowSummary, Judged, Validator
 if TYPE_CHECKING:
     from tioption.verdict.ordinary import QuickValidator
 
-_PLACE: Final = Struct("=II")  # at and captured, which follow each other in a record
-_FRAME: Final = Struct("=Q")
-_AT: Final = {name: at for name, at, _ in FIELDS}
-_NAMES: Final = [name for name, _, _ in FIELDS]
-_DATA, _OFFSET, _END, _HEADER, _TIME_KIND = map(_NAMES.index, ("at", "offset", "end", "header_length", "time_kind"))
 _MOST: Final = 1 << 48
 
 
@@ -86,7 +81,7 @@ class _Over(NamedTuple):
 
 
 class Joint:
-    """Judges records of several captures, handed in in the order of time."""
+    """Judges segments of several captures, handed in in the order of time."""
 
     def __init__(
         self,
@@ -95,7 +90,6 @@ class Joint:
         quick: Callable[[Kinds], QuickValidator] | None = None,
     ) -> None:
         """`known` is what the captures' own judgements have, by first frames; `quick` makes the validator in C."""
-        self._known = known
         self._quick = quick(kinds) if quick is not None else None
         self._validator = self._quick or Validator(kinds)
         self._batch = Batch()
@@ -105,27 +99,15 @@ class Joint:
         self._over: list[_Over] = []
         self._flows: list[FlowSummary | tuple[OrdinaryRow, OrdinaryRows]] = []
 
-    def take(self, file: int, record: bytes, header: bytes) -> None:
-        """Judge the next segment, of the capture of this number: its record, and its octets from the TCP header on."""
-        batch = self._batch
+    def take(self, file: int, excerpt: Excerpt) -> None:
+        """Judge the next segments, of the capture of this number."""
         # The judgement compares frames and names them: they are counted on through all captures.
-        (frame,) = _FRAME.unpack_from(record, _AT["frame"])
-        place = file * _MOST + frame
-        self._places.append(place)
-        number = len(self._places)
-        if place in self._wanted:
-            self._begins.setdefault(number, self._wanted[place])
-        at = batch.count * RECORD.size
-        batch.records[at : at + RECORD.size] = record
-        _FRAME.pack_into(batch.records, at + _AT["frame"], number)
-        _PLACE.pack_into(batch.records, at + _AT["at"], len(batch.data), len(header))
-        batch.data += header
-        batch.count += 1
-        if batch.count == ROOM:
-            self._judge()
-
-    def _judge(self) -> None:
-        batch = self._batch
+        batch, first = self._batch, len(self._places) + 1
+        places = [file * _MOST + frame for frame in excerpt.frames()]
+        self._places.extend(places)
+        for place in self._wanted.keys() & places:
+            self._begins[first + places.index(place)] = self._wanted.pop(place)
+        excerpt.fill(batch, first)
         if self._quick is not None:
             self._collect(self._quick.take(batch))
         else:
@@ -133,8 +115,6 @@ class Joint:
                 assert isinstance(segment, Segment)
                 self._validator.observe(segment)
                 self._collect(self._validator.due())
-        batch.clear()
-        batch.data.clear()
 
     def _collect(self, reported: Iterable[Any]) -> None:
         for one in reported:
@@ -151,7 +131,6 @@ class Joint:
 
     def finish(self) -> tuple[list[JointConnection], list[JointFlow]]:
         """All connections, and all flows of which every transport is known; there are no more segments."""
-        self._judge()
         self._collect(self._quick.rest() if self._quick is not None else self._validator.rest())
         parts = self._parts()
         connections = [
@@ -193,15 +172,3 @@ def _ordinary(row: OrdinaryRow, rows: OrdinaryRows) -> _Over:
     client = Peer(row.client[: row.address], row.client_port)
     server = Peer(row.server[: row.address], row.server_port)
     return _Over(row.connection, row.first_frame, ends_of(client, server), (row, rows), 1 if row.flow else None)
-
-
-def records_of(batch: Batch, indexes: Iterable[int]) -> Iterator[tuple[bytes, bytes]]:
-    """Of these segments of a batch the record and the octets of the TCP header, as `Joint.take` has them."""
-    for index in indexes:
-        values = list(RECORD.unpack_from(batch.records, index * RECORD.size))
-        at, offset, end, header_length = values[_DATA], values[_OFFSET], values[_END], values[_HEADER]
-        begin, stop = at + offset, at + min(end, offset + max(20, header_length))
-        values[_OFFSET], values[_END] = 0, stop - begin
-        if values[_TIME_KIND] == LARGE_TIME:
-            values[_TIME_KIND] = NO_TIME  # beyond the year 2262: their place is in another list
-        yield RECORD.pack(*values), bytes(batch.data[begin:stop])
