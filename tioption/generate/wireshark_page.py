@@ -107,8 +107,9 @@ Rules that show only between two capture points are not judged.
 ## Statistics and streams
 
 `tshark -q -r FILE -o tiflow.statistics:TRUE` prints every flow with its verdict, transports, outages, octets and
-rules; so does `-X lua_script:tiflow.lua -X lua_script1:stats`. With `lua_script1:follow,0,A` in its place tshark
-prints the octets that A, who opened it, sent on flow 0, over all transports, each once; with `B` those of the other
+rules; so does `-X lua_script:tiflow.lua -X lua_script1:stats`, installed or not. With
+`lua_script1:follow,0,A` in its place tshark prints the octets that A, who opened it, sent on flow 0, over
+all transports, each once; with `B` those of the other
 side. Octets that are not in the capture are said to be missing.
 
 In Wireshark both are in the menu Tools, TI-flow.
