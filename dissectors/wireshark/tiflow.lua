@@ -3,8 +3,11 @@
 --
 -- TI-flow, the transport-independent flow TCP option, in Wireshark 3.4 and later (Lua 5.2 and 5.4).
 
--- Installed and given with -X, it would be loaded twice.
+-- Installed and given with -X, it would be loaded twice: the one that is there does what the other is asked for.
 if rawget(_G, "tiflow_version") then
+  if rawget(_G, "tiflow_run") then
+    tiflow_run({ ... })
+  end
   return
 end
 tiflow_version = "0.1.0"
@@ -2546,16 +2549,19 @@ if path and path:sub(-#name - 4) == name .. ".lua" then
 end
 
 -- tshark -X lua_script:tiflow.lua -X lua_script1:stats, or -X lua_script1:follow,FLOW,A
-for _, argument in ipairs(ti.arguments) do
-  local flow, side = argument:match("^follow,(%d+),([AB])$")
-  if argument == "stats" then
-    ti.print_statistics()
-  elseif flow then
-    ti.follow(tonumber(flow), side == "A", print)
-  else
-    error("expected stats or follow,FLOW,A (or B), found " .. argument)
+function tiflow_run(arguments)
+  for _, argument in ipairs(arguments) do
+    local flow, side = argument:match("^follow,(%d+),([AB])$")
+    if argument == "stats" then
+      ti.print_statistics()
+    elseif flow then
+      ti.follow(tonumber(flow), side == "A", print)
+    else
+      error("expected stats or follow,FLOW,A (or B), found " .. argument)
+    end
   end
 end
+tiflow_run(ti.arguments)
 end
 do -- 95_register.lua
 -- Preferences and registration.

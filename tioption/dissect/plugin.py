@@ -21,8 +21,11 @@ _HEADER: Final = """\
 """
 
 _GUARD: Final = """\
--- Installed and given with -X, it would be loaded twice.
+-- Installed and given with -X, it would be loaded twice: the one that is there does what the other is asked for.
 if rawget(_G, "tiflow_version") then
+  if rawget(_G, "tiflow_run") then
+    tiflow_run({{ ... }})
+  end
   return
 end
 tiflow_version = {version}

@@ -131,13 +131,16 @@ if path and path:sub(-#name - 4) == name .. ".lua" then
 end
 
 -- tshark -X lua_script:tiflow.lua -X lua_script1:stats, or -X lua_script1:follow,FLOW,A
-for _, argument in ipairs(ti.arguments) do
-  local flow, side = argument:match("^follow,(%d+),([AB])$")
-  if argument == "stats" then
-    ti.print_statistics()
-  elseif flow then
-    ti.follow(tonumber(flow), side == "A", print)
-  else
-    error("expected stats or follow,FLOW,A (or B), found " .. argument)
+function tiflow_run(arguments)
+  for _, argument in ipairs(arguments) do
+    local flow, side = argument:match("^follow,(%d+),([AB])$")
+    if argument == "stats" then
+      ti.print_statistics()
+    elseif flow then
+      ti.follow(tonumber(flow), side == "A", print)
+    else
+      error("expected stats or follow,FLOW,A (or B), found " .. argument)
+    end
   end
 end
+tiflow_run(ti.arguments)
