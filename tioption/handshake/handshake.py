@@ -30,6 +30,7 @@ class HandshakeSegment(NamedTuple):
     seq: int
     payload_length: int = 0
     option: FlowOption | None = None
+    fin: bool = False
 
 
 class Difference(NamedTuple):
@@ -196,7 +197,8 @@ class Handshake:
                 return None, ()
             return (Event.COPY if option == self.confirmation else Event.STRAY), ()
         if option is None:
-            return (Event.DATA_PLAIN if segment.payload_length else Event.CONFIRM_PLAIN), ()
+            # A FIN takes a number of the sequence space as data does: it is no third ACK, which must have been lost.
+            return (Event.DATA_PLAIN if segment.payload_length or segment.fin else Event.CONFIRM_PLAIN), ()
         differences = tuple(self._confirmation_differences(option))
         return (Event.CONFIRM_RIGHT if _passable(differences) else Event.CONFIRM_WRONG), differences
 

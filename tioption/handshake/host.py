@@ -182,6 +182,9 @@ class Opener:
             return self._failed("reset") if self._flow is not None else []
         if observation.event is Event.PEER_SYN:  # a simultaneous open is plain TCP for both (EST-14)
             self._done = True
+            if self._flow is not None:  # and plain TCP is no resume (LEG-06)
+                why = "the resume was not answered as one"
+                return [SendReset(why), *self._failed("crossed")]
             return [SendSynAck(None), FellBack(observation.state.value)]
         answered_plainly = before is State.PLAIN  # to a SYN without the option every answer is plain TCP
         if not segment.syn or not segment.ack or (before is observation.state and not answered_plainly):

@@ -1,0 +1,544 @@
+"""A host: packets in, packets out, and between them listeners, connections, resumes and strangers.
+
+A resume is known by its variant and TIFID before anyone looks at ports (RES-03). What nobody here knows gets a RST, not
+too many of them (RES-05), and everything a stranger can make the host keep is bounded (SEC-04).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from ipaddress import ip_address
+from typing import Any, Final
+
+from tioption.capture.segment import ACK, RST, SYN
+from tioption.endpoint.admission import Bucket, SourceBuckets
+from tioption.endpoint.config import StackConfig
+from tioption.endpoint.connection import Connection
+from tioption.endpoint.icmp import read_icmp
+from tioption.endpoint.isolation import IsolationBoundary
+from tioption.endpoint.log import EventLog
+from tioption.endpoint.numbers import Numbers
+from tioption.endpoint.opening import ActiveOpening, PassiveOpening
+from tioption.endpoint.state import TcpState
+from tioption.endpoint.wire import TcpSegment, read, write
+from tioption.errors import ParseError
+from tioption.handshake import (
+    Answerer,
+    FlowName,
+    FlowRegistry,
+    Handle,
+    KeyedAnswers,
+    Opener,
+    PathMemory,
+    RandomAnswers,
+)
+from tioption.handshake.values import AnswerValues, RandomBits
+from tioption.option import Tifid, Variant
+from tioption.packet import ICMP, ICMP6, TCP, IpPacket, Ports, read_ip, write_ip
+from tioption.seq import SEQ32
+
+_EPHEMERAL: Final = range(32768, 61000)
+_COOKIES_LIVE: Final = 120_000_000_000  # how long after the last cookie one may come back
+
+
+class Bound:
+    """A connection at its ports; `boundary` is whose transport it is."""
+
+    __slots__ = ("boundary", "connection", "ports")
+
+    def __init__(self, connection: Connection, ports: Ports, boundary: IsolationBoundary) -> None:
+        self.connection = connection
+        self.ports = ports
+        self.boundary = boundary
+
+
+class Listener:
+    """Where connections are accepted: a port of one address, or of all (address b"")."""
+
+    def __init__(self, address: bytes, port: int, variant: Variant, *, option: bool) -> None:
+        """Accept flows of one variant; with `option` False, plain TCP only."""
+        self.address = address
+        self.port = port
+        self.variant = variant
+        self.option = option
+        self.accepted: deque[IsolationBoundary] = deque()
+        """Conversations that stand and that nobody has taken yet."""
+        self.half_open: set[IsolationBoundary] = set()
+        self.closed = False
+
+
+class Stack:
+    """One host with its addresses."""
+
+    def __init__(
+        self,
+        addresses: Iterable[str],
+        config: StackConfig,
+        *,
+        bits: RandomBits,
+        secret: bytes,
+        log: EventLog | None = None,
+    ) -> None:
+        """Answer for these addresses; all randomness comes from `bits` and `secret` (16 to 64 octets)."""
+        self.config = config
+        self.addresses = [ip_address(address).packed for address in addresses]
+        self.registry = FlowRegistry(config.limits)
+        self.paths = PathMemory()
+        self.dropped = 0
+        """Packets that were not for anybody here, or damaged."""
+        self._bits = bits
+        self._numbers = Numbers(secret)
+        self._keyed = KeyedAnswers(secret)
+        self._log = log or EventLog()
+        self._bound: dict[Connection, Bound] = {}
+        self._table: dict[Ports, list[Bound]] = {}
+        self._listeners: dict[tuple[bytes, int], Listener] = {}
+        self._opening: dict[IsolationBoundary, Listener] = {}
+        self._flows: dict[FlowName, IsolationBoundary] = {}
+        self._preferred: dict[IsolationBoundary, bytes] = {}
+        self._peers: dict[IsolationBoundary, Ports] = {}
+        self._touched: dict[IsolationBoundary, None] = {}
+        self._timers: list[tuple[int, int, IsolationBoundary]] = []
+        self._armed: dict[IsolationBoundary, int] = {}
+        self._dormant: dict[IsolationBoundary, None] = {}
+        self._count = 0
+        self._count_timers = 0
+        self._out: list[bytes] = []
+        self._resets = Bucket(config.resets)
+        self._resumes = SourceBuckets(config.resumes)
+        self._cookies_until = 0
+
+    # What an application wants.
+
+    def connect(  # noqa: PLR0913  where to, where from, and how
+        self,
+        address: str,
+        port: int,
+        now: int,
+        *,
+        source: str | None = None,
+        source_port: int | None = None,
+        variant: Variant = Variant.FLOW_D,
+        option: bool = True,
+    ) -> IsolationBoundary:
+        """Open a conversation; with `option` False plain TCP. Raises OSError where no address or port is free."""
+        destination = ip_address(address).packed
+        local = self._source(destination, ip_address(source).packed if source is not None else None)
+        if local is None:
+            raise OSError(f"expected an address of the family of {address} on this host, found none")
+        boundary = IsolationBoundary(self, self.registry, self.config, variant, self._log)
+        ports = self._free_ports(local, destination, port, source_port)
+        if ports is None:
+            raise OSError(f"expected a free port for a connection to {address} port {port}, found none")
+        use = option and self.config.enabled
+        opener = Opener(self.registry, self._bits, variant, self.paths) if use else None
+        connection = self._new(ActiveOpening(opener, None, destination), ports, boundary, now)
+        boundary.transport = connection
+        connection.open(now)
+        self.touch(boundary)
+        return boundary
+
+    def listen(
+        self, port: int, address: str | None = None, *, variant: Variant = Variant.FLOW_D, option: bool = True
+    ) -> Listener:
+        """Accept connections at a port of one address, or of all; raises OSError where the port is taken."""
+        at = ip_address(address).packed if address is not None else b""
+        if (at, port) in self._listeners:
+            raise OSError(f"expected a free port, found {port} taken")
+        listener = Listener(at, port, variant, option=option)
+        self._listeners[at, port] = listener
+        return listener
+
+    def unlisten(self, listener: Listener) -> None:
+        """Accept nothing more at a port; what stands there goes on."""
+        listener.closed = True
+        self._listeners.pop((listener.address, listener.port), None)
+
+    def migrate(self, boundary: IsolationBoundary, address: str, now: int) -> bool:
+        """Carry a flow on from another address of this host; False where it may not (RES-18)."""
+        self._preferred[boundary] = ip_address(address).packed
+        return boundary.resume(now, f"migrated to {address}")
+
+    def add_address(self, address: str) -> None:
+        """The host has another address."""
+        self.addresses.append(ip_address(address).packed)
+
+    def remove_address(self, address: str, now: int) -> None:
+        """The host has lost an address: flows on it are resumed from another (RES-19)."""
+        lost = ip_address(address).packed
+        self.addresses.remove(lost)
+        for bound in list(self._bound.values()):
+            if bound.ports.source == lost and bound.connection is bound.boundary.transport:
+                bound.boundary.unreachable(now, f"address {address} lost", hard=False)
+                self.touch(bound.boundary)
+
+    def ports(self, boundary: IsolationBoundary) -> Ports | None:
+        """From where to where the conversation's latest transport goes."""
+        return self._peers.get(boundary)
+
+    @property
+    def connections(self) -> int:
+        """Transports there are, in whatever state."""
+        return len(self._bound)
+
+    # What a boundary wants.
+
+    def touch(self, boundary: IsolationBoundary) -> None:
+        """Something has changed: there may be something to send, and timers to set."""
+        self._touched[boundary] = None
+
+    def dial(self, boundary: IsolationBoundary, now: int) -> Connection | None:
+        """Begin a transport that resumes the boundary's flow, from a fresh port (RES-12)."""
+        old = self._peers[boundary]
+        local = self._source(old.destination, self._preferred.get(boundary, old.source))
+        ports = self._free_ports(local, old.destination, old.dport, None) if local is not None else None
+        if ports is None or boundary.flow is None:
+            return None
+        opener = Opener(self.registry, self._bits, boundary.variant, self.paths)
+        connection = self._new(ActiveOpening(opener, boundary.flow), ports, boundary, now)
+        connection.open(now)
+        return connection
+
+    def forget(self, connection: Connection) -> None:
+        """The transport is gone: its ports are free."""
+        bound = self._bound.pop(connection, None)
+        if bound is None:
+            return
+        others = self._table[bound.ports]
+        others.remove(bound)
+        if not others:
+            del self._table[bound.ports]
+
+    def _source(self, destination: bytes, wanted: bytes | None) -> bytes | None:
+        """An own address of the destination's family: the one wanted where it is there."""
+        family = [address for address in self.addresses if len(address) == len(destination)]
+        if wanted in family:
+            return wanted
+        return family[0] if family else None
+
+    def _free_ports(self, local: bytes, remote: bytes, port: int, wanted: int | None) -> Ports | None:
+        if wanted is not None:
+            ports = Ports(local, wanted, remote, port)
+            return None if ports in self._table else ports
+        for _ in range(64):  # RFC 6056: random, and looked up
+            ports = Ports(local, _EPHEMERAL[self._bits(32) % len(_EPHEMERAL)], remote, port)
+            if ports not in self._table:
+                return ports
+        return None
+
+    def _new(
+        self, opening: ActiveOpening | PassiveOpening, ports: Ports, boundary: IsolationBoundary, now: int
+    ) -> Connection:
+        connection = self._connection(opening, ports, boundary, self._numbers.isn(ports, now))
+        self._bind(connection, ports, boundary)
+        return connection
+
+    def _connection(
+        self, opening: ActiveOpening | PassiveOpening, ports: Ports, boundary: IsolationBoundary, iss: int
+    ) -> Connection:
+        return Connection(
+            opening,
+            iss,
+            boundary.send_stream,
+            boundary.receive_stream,
+            self.config.tcp,
+            headers=20 + (20 if len(ports.source) == 4 else 40),
+            clock_offset=self._numbers.clock_offset(ports),
+            counts=boundary.counts,
+            log=self._log,
+            name=_name(ports) if self._log else "",
+        )
+
+    def _bind(self, connection: Connection, ports: Ports, boundary: IsolationBoundary) -> None:
+        bound = Bound(connection, ports, boundary)
+        self._bound[connection] = bound
+        self._table.setdefault(ports, []).append(bound)
+        self._peers.setdefault(boundary, ports)
+
+    # Packets in.
+
+    def receive_packet(self, packet: bytes, now: int) -> None:
+        """Take an IP packet; what is damaged, or for nobody here, is dropped."""
+        try:
+            ip = read_ip(packet)
+            if ip.destination not in self.addresses:
+                raise ParseError("a packet to this host", ip.destination.hex())
+            if ip.protocol == TCP:
+                ports, segment = read(ip.source, ip.destination, ip.payload, self.config.kinds)
+                self._segment(ports.back, segment, now)
+            elif ip.protocol in (ICMP, ICMP6):
+                self._icmp(ip, now)
+        except ParseError as error:
+            self.dropped += 1
+            self._log.record(now, "packet:dropped", why=str(error))
+
+    def _segment(self, ports: Ports, segment: TcpSegment, now: int) -> None:
+        """A segment of the host at the other end of `ports`, seen from here."""
+        bounds = self._table.get(ports, ())
+        if segment.syn and not segment.has_ack and not segment.rst:
+            self._syn(ports, segment, now)
+        elif bounds:
+            self._hand_over(_choose(bounds, segment), segment, now)
+        elif not self._cookie(ports, segment, now):
+            self._reset(ports, segment, now)
+
+    def _hand_over(self, bound: Bound, segment: TcpSegment, now: int) -> None:
+        bound.connection.receive_segment(segment, now)
+        self._process(bound.boundary, now)
+
+    def _syn(self, ports: Ports, segment: TcpSegment, now: int) -> None:
+        bounds = self._table.get(ports, ())
+        for bound in bounds:
+            connection = bound.connection
+            if connection.state is TcpState.SYN_SENT or connection.receiver.irs == segment.seq:
+                self._hand_over(bound, segment, now)  # a simultaneous open, or the SYN once more
+                return
+        option = segment.option
+        if self.config.enabled and option is not None and option.tifid.second:
+            self._resume(ports, segment, now)
+            return
+        listener = self._listener(ports)
+        for bound in bounds:
+            connection = bound.connection
+            renewed = connection.state is TcpState.TIME_WAIT and connection.receiver.offset(segment.seq) > (
+                connection.receiver.nxt
+            )
+            if listener is None or not renewed:
+                self._hand_over(bound, segment, now)  # a challenge ACK (RFC 5961 §4)
+                return
+            connection.drop()  # RFC 9293 §3.10.7.4: a new incarnation
+            self.forget(connection)
+        if listener is None:
+            self._reset(ports, segment, now)
+        else:
+            self._accept(listener, ports, segment, now)
+
+    def _listener(self, ports: Ports) -> Listener | None:
+        return self._listeners.get((ports.source, ports.sport)) or self._listeners.get((b"", ports.sport))
+
+    def _resume(self, ports: Ports, segment: TcpSegment, now: int) -> None:
+        """A SYN with a complete TIFID (RES-03 … RES-05)."""
+        option = segment.option
+        assert option is not None
+        if not self._resumes.take(ports.destination, now):
+            return
+        name = FlowName(option.variant, option.tifid)
+        boundary = self._flows.get(name)
+        if boundary is None or self.registry.find(name, now) is None or len(self._bound) >= self.config.connections:
+            self._log.record(now, "resume:unknown", tifid=str(option.tifid))
+            self._reset(ports, segment, now)
+            return
+        boundary.update_flow()
+        answerer = Answerer(self.registry, RandomAnswers(self._bits))
+        opening = PassiveOpening(answerer, _handle(ports, segment))
+        connection = self._new(opening, ports, boundary, now)
+        connection.receive_segment(segment, now)
+        if connection.state is TcpState.CLOSED:
+            self._log.record(now, "resume:refused", tifid=str(option.tifid), offer=str(option))
+            connection.drop()
+            self.forget(connection)
+            self._reset(ports, segment, now)
+            return
+        boundary.add_pending(connection)
+        self._process(boundary, now)
+
+    def _accept(self, listener: Listener, ports: Ports, segment: TcpSegment, now: int) -> None:
+        """A SYN of a new conversation."""
+        if len(listener.half_open) >= self.config.backlog or len(self._bound) >= self.config.connections:
+            self._answer_statelessly(listener, ports, segment, now)
+            return
+        answerer = self._answerer(listener, segment, RandomAnswers(self._bits))
+        boundary = IsolationBoundary(self, self.registry, self.config, listener.variant, self._log)
+        connection = self._new(PassiveOpening(answerer, _handle(ports, segment)), ports, boundary, now)
+        self._half_open(listener, boundary, connection)
+        self._hand_over(self._bound[connection], segment, now)
+
+    def _answerer(self, listener: Listener, syn: TcpSegment, values: AnswerValues) -> Answerer:
+        wanted = syn.option is None or syn.option.variant is listener.variant
+        return Answerer(self.registry, values, enabled=self.config.enabled and listener.option and wanted)
+
+    def _half_open(self, listener: Listener, boundary: IsolationBoundary, connection: Connection) -> None:
+        boundary.transport = connection
+        listener.half_open.add(boundary)
+        self._opening[boundary] = listener
+
+    # Answers that keep nothing (EST-16).
+
+    def _answer_statelessly(self, listener: Listener, ports: Ports, syn: TcpSegment, now: int) -> None:
+        iss = self._numbers.cookie(ports, syn, now)
+        connection, _ = self._unbound(listener, ports, syn, iss)
+        connection.receive_segment(syn, now)
+        self._cookies_until = now + _COOKIES_LIVE
+        for segment in connection.segments_to_send(now):
+            stamps = segment.timestamps
+            if stamps is not None:
+                stamps = self._numbers.cookie_stamp(stamps[0], syn), stamps[1]
+            self._emit(ports, segment._replace(timestamps=stamps))
+
+    def _unbound(
+        self, listener: Listener, ports: Ports, syn: TcpSegment, iss: int
+    ) -> tuple[Connection, IsolationBoundary]:
+        """An answering connection of a conversation that nobody knows yet."""
+        answerer = self._answerer(listener, syn, self._keyed)
+        boundary = IsolationBoundary(self, self.registry, self.config, listener.variant, self._log)
+        return self._connection(PassiveOpening(answerer, _handle(ports, syn)), ports, boundary, iss), boundary
+
+    def _cookie(self, ports: Ports, ack: TcpSegment, now: int) -> bool:
+        """Whether a segment for nobody completes a handshake that was answered without keeping anything."""
+        listener = self._listener(ports)
+        if now >= self._cookies_until or listener is None or not ack.has_ack or ack.syn or ack.rst:
+            return False
+        cookie = self._numbers.check(ports, ack, now)
+        if cookie is None or len(self._bound) >= self.config.connections:
+            return False
+        stamps = (ack.timestamps[0], 0) if ack.timestamps is not None else None
+        offer = ack.option
+        if offer is not None:
+            offer = offer.replace(tifid=Tifid.from_halves(offer.tifid.first), tiack=0)
+        syn = TcpSegment(SEQ32.add(ack.seq, -1), 0, SYN, ack.window, b"", *cookie, stamps, (), offer)
+        connection, boundary = self._unbound(listener, ports, syn, SEQ32.add(ack.ack, -1))
+        connection.receive_segment(syn, now)
+        connection.segments_to_send(now)  # the SYN-ACK, which was sent long ago
+        self._bind(connection, ports, boundary)
+        self._half_open(listener, boundary, connection)
+        self._hand_over(self._bound[connection], ack, now)
+        return True
+
+    # Strangers and ICMP.
+
+    def _reset(self, ports: Ports, segment: TcpSegment, now: int) -> None:
+        """Refuse a segment for nobody (RFC 9293 §3.10.7.1), not too often (RES-05)."""
+        if segment.rst or not self._resets.take(now):
+            return
+        if segment.has_ack:
+            self._emit(ports, TcpSegment(segment.ack, 0, RST, 0))
+        else:
+            self._emit(ports, TcpSegment(0, SEQ32.add(segment.seq, segment.length), RST | ACK, 0))
+
+    def _icmp(self, packet: IpPacket, now: int) -> None:
+        complaint = read_icmp(packet)
+        if complaint is None:
+            return
+        for bound in self._table.get(complaint.ports, ()):
+            connection, boundary = bound.connection, bound.boundary
+            if not connection.quotes(complaint.seq):
+                continue
+            if complaint.mtu is not None:
+                connection.packet_too_big(complaint.mtu, complaint.seq)
+            elif connection is boundary.transport:
+                boundary.unreachable(now, complaint.what, hard=complaint.hard)
+            self._process(boundary, now)
+
+    # Packets out, and time.
+
+    def packets_to_send(self, now: int) -> list[bytes]:
+        """Everything that is to be sent now."""
+        while self._touched:
+            boundary, _ = self._touched.popitem()
+            self._process(boundary, now)
+            for connection in boundary.connections():
+                bound = self._bound.get(connection)
+                for segment in connection.segments_to_send(now):
+                    if bound is not None:
+                        self._emit(bound.ports, segment)
+            boundary.reap()
+            self._touched.pop(boundary, None)
+            self._settle(boundary)
+        out, self._out = self._out, []
+        return out
+
+    def _emit(self, ports: Ports, segment: TcpSegment) -> None:
+        octets = write(ports, segment, self.config.kinds)
+        self._count += 1
+        self._out.append(
+            write_ip(ports.source, ports.destination, octets, ttl=self.config.ttl, identification=self._count & 0xFFFF)
+        )
+
+    def _process(self, boundary: IsolationBoundary, now: int) -> None:
+        """Let a conversation take in what its transports report, and keep the books."""
+        boundary.process(now)
+        self.touch(boundary)
+        if boundary.flow is not None and boundary.error is None:
+            self._flows.setdefault(boundary.flow.name, boundary)
+        bound = self._bound.get(boundary.transport) if boundary.transport is not None else None
+        if bound is not None:
+            self._peers[boundary] = bound.ports
+        listener = self._opening.get(boundary)
+        if listener is not None and (boundary.opened or boundary.error is not None):
+            del self._opening[boundary]
+            listener.half_open.discard(boundary)
+            if boundary.opened and boundary.error is None:
+                listener.accepted.append(boundary)
+        self._bound_retention(boundary, now)
+
+    def _bound_retention(self, boundary: IsolationBoundary, now: int) -> None:
+        """Flows without a transport retain so much together and no more (SEC-04)."""
+        flow = boundary.flow
+        if flow is None or flow.dormant_since is None or boundary.error is not None:
+            self._dormant.pop(boundary, None)
+        elif boundary not in self._dormant:
+            self._dormant[boundary] = None
+            retained = sum(one.send_stream.retained for one in self._dormant)
+            while retained > self.config.retained:
+                oldest = next(iter(self._dormant))
+                retained -= oldest.send_stream.retained
+                del self._dormant[oldest]
+                oldest.expire(now, "too much is retained for flows that wait")
+                self.touch(oldest)
+
+    def _settle(self, boundary: IsolationBoundary) -> None:
+        """Set the timer of a conversation, or forget it where it is over."""
+        if boundary.over:
+            books: tuple[dict[IsolationBoundary, Any], ...] = (self._peers, self._preferred, self._armed, self._dormant)
+            for book in books:
+                book.pop(boundary, None)
+            if boundary.flow is not None and self._flows.get(boundary.flow.name) is boundary:
+                del self._flows[boundary.flow.name]
+            return
+        times = [boundary.next_timer(), *(one.next_timer() for one in boundary.connections())]
+        deadline = min((time for time in times if time is not None), default=None)
+        if deadline is None:
+            self._armed.pop(boundary, None)
+        elif self._armed.get(boundary) != deadline:
+            self._armed[boundary] = deadline
+            self._count_timers += 1
+            heappush(self._timers, (deadline, self._count_timers, boundary))
+
+    def next_timer(self) -> int | None:
+        """When `handle_timer` has to be called, None as long as nothing depends on time."""
+        timers = self._timers
+        while timers and self._armed.get(timers[0][2]) != timers[0][0]:
+            heappop(timers)
+        return timers[0][0] if timers else None
+
+    def handle_timer(self, now: int) -> None:
+        """Do what is due."""
+        while (deadline := self.next_timer()) is not None and deadline <= now:
+            _, _, boundary = heappop(self._timers)
+            del self._armed[boundary]
+            for connection in boundary.connections():
+                connection.handle_timer(now)
+            self._process(boundary, now)
+            boundary.handle_timer(now)
+            self._process(boundary, now)
+
+
+def _handle(ports: Ports, syn: TcpSegment) -> Handle:
+    """What the answerer knows of a SYN beside its option."""
+    addresses = ports.source + ports.destination + ports.sport.to_bytes(2, "big") + ports.dport.to_bytes(2, "big")
+    return Handle(addresses, syn.seq)
+
+
+def _choose(bounds: Sequence[Bound], segment: TcpSegment) -> Bound:
+    """Which of several connections on the same ports a segment belongs to: a NAT may give one twice."""
+    for bound in reversed(bounds):
+        if len(bounds) == 1 or bound.connection.fits(segment):
+            return bound
+    return bounds[0]
+
+
+def _name(ports: Ports) -> str:
+    """Ports as people write them."""
+    return f"{ip_address(ports.source)}.{ports.sport} > {ip_address(ports.destination)}.{ports.dport}"
