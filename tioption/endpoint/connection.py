@@ -369,6 +369,9 @@ class Connection:
 
     def _apply(self, effects: list[Effect], now: int) -> None:
         for effect in effects:
+            if isinstance(effect, Resumed):  # before any segment says how much of the stream may be sent
+                self.sender.anchor, self.receiver.anchor = self._counts(effect.own, effect.other)
+        for effect in effects:
             if isinstance(effect, SendSyn):
                 self._send_syn(effect.option, now)
             elif isinstance(effect, SendSynAck):
@@ -404,7 +407,6 @@ class Connection:
             if self.state is TcpState.SYN_RECEIVED and (not self.opening.active):
                 self._establish(now)
             if isinstance(effect, Resumed):
-                self.sender.anchor, self.receiver.anchor = self._counts(effect.own, effect.other)
                 # The other side then knows, and the path has seen the scaled window.
                 self._ack_now = not self.opening.active
         elif isinstance(effect, ResumeFailed):
@@ -556,7 +558,8 @@ class Connection:
             self._take_text(segment, offset, now)
 
     def _answer_again(self, segment: TcpSegment, now: int) -> None:
-        effects = self.opening.received(segment, self.sender.iss, now)
+        """A SYN-ACK that comes again lost its third ACK (EST-10), unless it is late and the answerer has spoken since."""
+        effects = self.opening.received(segment, self.sender.iss, now) if not self._peer_spoke else []
         self._apply(effects, now)
         if not effects:
             self._challenge(now)

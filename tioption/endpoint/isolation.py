@@ -121,8 +121,8 @@ class IsolationBoundary:
         self._host.touch(self)
 
     def resume(self, now: int, why: str = "asked for") -> bool:
-        """Resume the flow on another transport now; False where there is no flow or this side may not (RES-18)."""
-        if self.flow is None or self.error is not None or not self.may_resume:
+        """Resume the flow on another transport now; False where there is none (any more) or this side may not (RES-18)."""
+        if self.flow is None or self.error is not None or self.complete or not self.may_resume:
             return False
         if self.attempt is None:
             self._begin_attempt(now, why)
@@ -391,6 +391,8 @@ class IsolationBoundary:
         self._log.record(now, "flow:resume-failed", tifid=self.tifid, why=why, alive=alive, refusals=self._refusals)
         if why == "not answered":
             self._try_later(now)
+        elif self.flow is not None and not self.flow.opened:
+            self._thaw(now)  # the host that opened the flow will come, or the flow expire (RES-18)
         elif why == "bytes are gone" or not alive or self._refusals:
             self._end(now, ConnectionResetError(f"the flow cannot be resumed: {why}"))
         else:

@@ -36,7 +36,8 @@ class Numbers:
         self._secret = secret
 
     def _word(self, purpose: bytes, ports: Ports, more: bytes = b"") -> int:
-        message = b"".join((ports.source, ports.destination, ports.sport.to_bytes(2), ports.dport.to_bytes(2), more))
+        sport, dport = ports.sport.to_bytes(2, "big"), ports.dport.to_bytes(2, "big")
+        message = b"".join((ports.source, ports.destination, sport, dport, more))
         return int.from_bytes(blake2b(message, key=self._secret, digest_size=4, person=purpose).digest(), "big")
 
     def isn(self, ports: Ports, now: int) -> int:
@@ -50,12 +51,15 @@ class Numbers:
     # A SYN-ACK for which nothing is kept: its numbers say what the SYN said.
 
     def cookie(self, ports: Ports, syn: TcpSegment, now: int) -> int:
-        """The ISN of a SYN-ACK that keeps nothing: 5 bits of time, 3 of MSS, 24 of proof."""
-        size = max((at for at, mss in enumerate(_COOKIE_MSS) if mss <= (syn.mss or 536)), default=0)
-        return self._cookie(ports, syn.seq, now // _COOKIE_AGE, size)
+        """The ISN of a SYN-ACK that keeps nothing: 5 bits of time, 3 of MSS, 24 of proof.
 
-    def _cookie(self, ports: Ports, isn: int, minute: int, size: int) -> int:
-        proof = self._word(b"cookie", ports, isn.to_bytes(4) + minute.to_bytes(8) + bytes((size,)))
+        A SYN sent again without the option gets another, for no retransmission may change the option (EST-09).
+        """
+        size = max((at for at, mss in enumerate(_COOKIE_MSS) if mss <= (syn.mss or 536)), default=0)
+        return self._cookie(ports, syn.seq, now // _COOKIE_AGE, size, syn.option is not None)
+
+    def _cookie(self, ports: Ports, isn: int, minute: int, size: int, offered: bool) -> int:
+        proof = self._word(b"cookie", ports, isn.to_bytes(4, "big") + minute.to_bytes(8, "big") + bytes((size, offered)))
         return (minute & 31) << 27 | size << 24 | proof >> 8
 
     def cookie_stamp(self, clock: int, syn: TcpSegment) -> int:
@@ -67,8 +71,8 @@ class Numbers:
         """What the third ACK of a handshake brings back, None where it acknowledges no cookie of ours."""
         isn, minute = SEQ32.add(ack.ack, -1), now // _COOKIE_AGE
         size = isn >> 24 & 7
-        for age in (0, 1):
-            if minute >= age and self._cookie(ports, SEQ32.add(ack.seq, -1), minute - age, size) == isn:
+        for age, offered in ((0, True), (0, False), (1, True), (1, False)):
+            if minute >= age and self._cookie(ports, SEQ32.add(ack.seq, -1), minute - age, size, offered) == isn:
                 bits = ack.timestamps[1] & ((1 << _STAMP_BITS) - 1) if ack.timestamps is not None else _NO_SCALE << 1
                 shift = bits >> 1 & 15
                 return Cookie(_COOKIE_MSS[size], None if shift == _NO_SCALE else shift, bool(bits & 1))

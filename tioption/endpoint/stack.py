@@ -40,7 +40,7 @@ from tioption.packet import ICMP, ICMP6, TCP, IpPacket, Ports, read_ip, write_ip
 from tioption.seq import SEQ32
 
 _EPHEMERAL: Final = range(32768, 61000)
-_COOKIES_LIVE: Final = 120_000_000_000  # how long after the last cookie one may come back
+_COOKIES_LIVE: Final = 130_000_000_000  # how long after the last cookie one may come back
 
 
 class Bound:
@@ -109,6 +109,7 @@ class Stack:
         self._resets = Bucket(config.resets)
         self._resumes = SourceBuckets(config.resumes)
         self._cookies_until = 0
+        self._completed: dict[Ports, tuple[int, int]] = {}
 
     # What an application wants.
 
@@ -367,6 +368,8 @@ class Stack:
     # Answers that keep nothing (EST-16).
 
     def _answer_statelessly(self, listener: Listener, ports: Ports, syn: TcpSegment, now: int) -> None:
+        if self._completed_lately(ports, SEQ32.add(syn.seq, 1), now):
+            return  # the SYN once more, of a handshake that is long over
         iss = self._numbers.cookie(ports, syn, now)
         connection, _ = self._unbound(listener, ports, syn, iss)
         connection.receive_segment(syn, now)
@@ -390,6 +393,8 @@ class Stack:
         listener = self._listener(ports)
         if now >= self._cookies_until or listener is None or not ack.has_ack or ack.syn or ack.rst:
             return False
+        if self._completed_lately(ports, None, now):
+            return False  # a cookie opens one connection, not another for each late duplicate
         cookie = self._numbers.check(ports, ack, now)
         if cookie is None or len(self._bound) >= self.config.connections:
             return False
@@ -402,9 +407,20 @@ class Stack:
         connection.receive_segment(syn, now)
         connection.segments_to_send(now)  # the SYN-ACK, which was sent long ago
         self._bind(connection, ports, boundary)
+        self._completed.pop(ports, None)
+        self._completed[ports] = ack.seq, now
+        if len(self._completed) > self.config.connections:
+            del self._completed[next(iter(self._completed))]
         self._half_open(listener, boundary, connection)
         self._hand_over(self._bound[connection], ack, now)
         return True
+
+    def _completed_lately(self, ports: Ports, first: int | None, now: int) -> bool:
+        """Whether a cookie came back on these ports, while it could again; `first` is the number after the SYN."""
+        completed = self._completed.get(ports)
+        if completed is None or now - completed[1] > _COOKIES_LIVE:
+            return False
+        return first is None or first == completed[0]
 
     # Strangers and ICMP.
 

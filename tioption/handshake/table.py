@@ -59,6 +59,7 @@ class Event(Enum):
     CONFIRM_PLAIN = "ACK without option"
     DATA_PLAIN = "data without option"
     COPY = "the confirming option again"
+    CROSSING_COPY = "the confirming option again, from before the answerer was heard"
     STRAY = "an option out of place"
     PEER_TALKS = "the answerer's first segment after its SYN-ACK"
     RESET = "RST"
@@ -194,6 +195,7 @@ _ROWS: Final[dict[State, dict[Event, Step]]] = {
     },
     _S.SETTLED: {
         _E.COPY: Step(_S.SETTLED, "OPT-09"),
+        _E.CROSSING_COPY: Step(_S.SETTLED, "EST-13"),  # both were under way at once
         _E.STRAY: Step(_S.SETTLED, "OPT-09"),
     },
     _S.UNCONFIRMED: {

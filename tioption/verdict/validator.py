@@ -133,7 +133,7 @@ class Validator:
         explained = set()
         if event is Event.ANSWER_ECHO:
             explained |= {"OPT-07"}
-        if event in {Event.COPY, Event.STRAY}:
+        if event in {Event.COPY, Event.CROSSING_COPY, Event.STRAY}:
             explained |= {"EST-11"}
         for finding in alone:
             if finding.rule in explained:
@@ -243,4 +243,5 @@ def handshake_segment(connection: Connection, segment: Segment, option: FlowOpti
         payload_length=segment.payload_length,
         option=option,
         fin=bool(segment.flags & FIN),
+        ack_number=segment.ack,
     )
