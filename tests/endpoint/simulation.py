@@ -205,7 +205,9 @@ def run(made: Plan, sink: Callable[[str], object] | None = None) -> Result:
             receive_buffer=made.buffers[side],
             backlog=random.choice((0, 16, 16, 16)),
         )
-        hosts.append(Stack(addresses, config, bits=random.getrandbits, secret=random.randbytes(16), log=EventLog(sink, name)))
+        hosts.append(
+            Stack(addresses, config, bits=random.getrandbits, secret=random.randbytes(16), log=EventLog(sink, name))
+        )
     boxes: list[Middlebox] = [parse_box(spec, Random(random.getrandbits(64))) for spec in made.boxes]
     network = Network(hosts[0], hosts[1], boxes, latency=made.latency)
     start = network.now
@@ -237,13 +239,14 @@ def run(made: Plan, sink: Callable[[str], object] | None = None) -> Result:
     network.after_step = act
     for box in boxes:
         forget = getattr(box, "forget", None)
-        for moment in made.forget if forget is not None else ():
-            network.at(start + moment, forget)
+        if forget is not None:
+            for moment in made.forget:
+                network.at(start + moment, forget)
     for moment in made.resume:
-        network.at(start + moment, lambda: a.resume(network.now) and None)
+        network.at(start + moment, lambda: a.resume(network.now))
     for moment in made.migrate:
         there = A_ADDRESSES[made.family][1]
-        network.at(start + moment, lambda: hosts[0].migrate(a, there, network.now) and None)
+        network.at(start + moment, lambda: hosts[0].migrate(a, there, network.now))
 
     def done() -> bool:
         if any(app.boundary is not None and app.boundary.receive_stream.unread for app in apps):
@@ -376,7 +379,9 @@ def main() -> int:
                     print(f"    {problem}")
     for outcome, count in outcomes.most_common():
         print(f"{count:6}  {outcome}")
-    print(f"{options.runs} runs, {failed} failed, {resumed} resumes, {packets} packets, {time.monotonic() - begun:.0f} s")
+    print(
+        f"{options.runs} runs, {failed} failed, {resumed} resumes, {packets} packets, {time.monotonic() - begun:.0f} s"
+    )
     return 1 if failed else 0
 
 

@@ -1,1 +1,1 @@
-"""The reference endpoint: a small sans-IO TCP, the isolation boundary on it, a host of them, and links to run them on."""
+"""The reference endpoint: a small sans-IO TCP, the isolation boundary on it, a host, and links to run it on."""

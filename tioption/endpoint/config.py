@@ -28,7 +28,7 @@ class TcpConfig:
     syn_retries: int = 6
     """How often a SYN or a SYN-ACK is sent again before it is given up (RFC 9293 MUST-23: 3 minutes for SYNs)."""
     user_timeout: int | None = 180 * SECOND
-    """How long data may go unacknowledged before the connection is given up (RFC 5482); None leaves it to the caller."""
+    """How long data may go unacknowledged before the connection is given up (RFC 5482); None: never."""
     time_wait: int = 60 * SECOND
     """2 MSL."""
     keep_alive: bool = True

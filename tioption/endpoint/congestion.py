@@ -39,4 +39,4 @@ class NewReno:
 
     def idle(self) -> None:
         """Nothing was sent for longer than a timeout: back to the initial window (RFC 5681 §4.1)."""
-        self.window = min(self.window, min(10 * self.mss, max(2 * self.mss, 14600)))
+        self.window = min(self.window, 10 * self.mss, max(2 * self.mss, 14600))

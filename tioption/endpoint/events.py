@@ -35,7 +35,7 @@ class TransportTimedOut:
 
 @dataclass(frozen=True, slots=True)
 class TransportBroken:
-    """This side has reset the transport, because the other broke the protocol."""
+    """The other side broke the protocol, and the transport was reset for it."""
 
     why: str
 

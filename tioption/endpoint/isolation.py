@@ -121,7 +121,7 @@ class IsolationBoundary:
         self._host.touch(self)
 
     def resume(self, now: int, why: str = "asked for") -> bool:
-        """Resume the flow on another transport now; False where there is none (any more) or this side may not (RES-18)."""
+        """Resume the flow on another transport now; False where there is none or this side may not (RES-18)."""
         if self.flow is None or self.error is not None or self.complete or not self.may_resume:
             return False
         if self.attempt is None:
@@ -326,7 +326,7 @@ class IsolationBoundary:
             self._broken("reset", now)
 
     def unreachable(self, now: int, why: str, *, hard: bool) -> None:
-        """The network says that the transport's packets do not arrive: a trigger, or a soft error (RES-19, RFC 5461)."""
+        """The network says that packets do not arrive: a trigger, or a soft error (RES-19, RFC 5461)."""
         if not self.opened:
             if hard:
                 self._end(now, ConnectionRefusedError(why))

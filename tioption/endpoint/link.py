@@ -22,7 +22,7 @@ EPOCH: Final = 1_700_000_000_000_000_000
 class Middlebox(Protocol):
     """Something in the path."""
 
-    def process(self, packet: bytes, way: Way, now_ns: int, /) -> list[tuple[int, Way, bytes]]:
+    def process(self, packet: bytes, way: Way, now_ns: int) -> Sequence[tuple[int, Way, bytes]]:
         """What becomes of an IP packet: packets to be sent on either way, each after a delay in nanoseconds."""
 
 
@@ -48,10 +48,10 @@ class Network:
         self.after_step: Callable[[], object] | None = None
         """Called after everything that happens: where applications do their part."""
         self._latency = latency
-        self._events: list[tuple[int, int, Callable[[], None]]] = []
+        self._events: list[tuple[int, int, Callable[[], object]]] = []
         self._order = 0
 
-    def at(self, time: int, action: Callable[[], None]) -> None:
+    def at(self, time: int, action: Callable[[], object]) -> None:
         """Do something at a time."""
         self._order += 1
         heappush(self._events, (time, self._order, action))

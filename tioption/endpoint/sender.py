@@ -299,7 +299,7 @@ class Sender:
         return Chunk(one.start, payload, one.fin)
 
     def _send_new(self, now: int) -> Chunk | None:
-        if self.fin_offset is not None or self._recovering == "timeout" and any(one.lost for one in self._sent):
+        if self.fin_offset is not None or (self._recovering == "timeout" and any(one.lost for one in self._sent)):
             return None
         available = self._available
         if not self._sent and now - self._last_sent > self.rtt.timeout:

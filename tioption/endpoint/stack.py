@@ -7,20 +7,22 @@ too many of them (RES-05), and everything a stranger can make the host keep is b
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any
 
-from tioption.capture.segment import ACK, RST, SYN
+from tioption.capture.segment import ACK, RST
 from tioption.endpoint.admission import Bucket, SourceBuckets
 from tioption.endpoint.config import StackConfig
 from tioption.endpoint.connection import Connection
+from tioption.endpoint.cookies import SynCookies
 from tioption.endpoint.icmp import read_icmp
 from tioption.endpoint.isolation import IsolationBoundary
 from tioption.endpoint.log import EventLog
 from tioption.endpoint.numbers import Numbers
 from tioption.endpoint.opening import ActiveOpening, PassiveOpening
+from tioption.endpoint.ports import Bound, PortTable
 from tioption.endpoint.state import TcpState
 from tioption.endpoint.wire import TcpSegment, read, write
 from tioption.errors import ParseError
@@ -35,23 +37,9 @@ from tioption.handshake import (
     RandomAnswers,
 )
 from tioption.handshake.values import AnswerValues, RandomBits
-from tioption.option import Tifid, Variant
+from tioption.option import Variant
 from tioption.packet import ICMP, ICMP6, TCP, IpPacket, Ports, read_ip, write_ip
 from tioption.seq import SEQ32
-
-_EPHEMERAL: Final = range(32768, 61000)
-_COOKIES_LIVE: Final = 130_000_000_000  # how long after the last cookie one may come back
-
-
-class Bound:
-    """A connection at its ports; `boundary` is whose transport it is."""
-
-    __slots__ = ("boundary", "connection", "ports")
-
-    def __init__(self, connection: Connection, ports: Ports, boundary: IsolationBoundary) -> None:
-        self.connection = connection
-        self.ports = ports
-        self.boundary = boundary
 
 
 class Listener:
@@ -92,8 +80,7 @@ class Stack:
         self._numbers = Numbers(secret)
         self._keyed = KeyedAnswers(secret)
         self._log = log or EventLog()
-        self._bound: dict[Connection, Bound] = {}
-        self._table: dict[Ports, list[Bound]] = {}
+        self._table = PortTable(bits)
         self._listeners: dict[tuple[bytes, int], Listener] = {}
         self._opening: dict[IsolationBoundary, Listener] = {}
         self._flows: dict[FlowName, IsolationBoundary] = {}
@@ -108,12 +95,11 @@ class Stack:
         self._out: list[bytes] = []
         self._resets = Bucket(config.resets)
         self._resumes = SourceBuckets(config.resumes)
-        self._cookies_until = 0
-        self._completed: dict[Ports, tuple[int, int]] = {}
+        self._cookies = SynCookies(self._numbers, config.connections)
 
     # What an application wants.
 
-    def connect(  # noqa: PLR0913  where to, where from, and how
+    def connect(
         self,
         address: str,
         port: int,
@@ -130,7 +116,7 @@ class Stack:
         if local is None:
             raise OSError(f"expected an address of the family of {address} on this host, found none")
         boundary = IsolationBoundary(self, self.registry, self.config, variant, self._log)
-        ports = self._free_ports(local, destination, port, source_port)
+        ports = self._table.free(local, destination, port, source_port)
         if ports is None:
             raise OSError(f"expected a free port for a connection to {address} port {port}, found none")
         use = option and self.config.enabled
@@ -170,7 +156,7 @@ class Stack:
         """The host has lost an address: flows on it are resumed from another (RES-19)."""
         lost = ip_address(address).packed
         self.addresses.remove(lost)
-        for bound in list(self._bound.values()):
+        for bound in self._table:
             if bound.ports.source == lost and bound.connection is bound.boundary.transport:
                 bound.boundary.unreachable(now, f"address {address} lost", hard=False)
                 self.touch(bound.boundary)
@@ -182,7 +168,7 @@ class Stack:
     @property
     def connections(self) -> int:
         """Transports there are, in whatever state."""
-        return len(self._bound)
+        return len(self._table)
 
     # What a boundary wants.
 
@@ -194,7 +180,7 @@ class Stack:
         """Begin a transport that resumes the boundary's flow, from a fresh port (RES-12)."""
         old = self._peers[boundary]
         local = self._source(old.destination, self._preferred.get(boundary, old.source))
-        ports = self._free_ports(local, old.destination, old.dport, None) if local is not None else None
+        ports = self._table.free(local, old.destination, old.dport, None) if local is not None else None
         if ports is None or boundary.flow is None:
             return None
         opener = Opener(self.registry, self._bits, boundary.variant, self.paths)
@@ -204,13 +190,7 @@ class Stack:
 
     def forget(self, connection: Connection) -> None:
         """The transport is gone: its ports are free."""
-        bound = self._bound.pop(connection, None)
-        if bound is None:
-            return
-        others = self._table[bound.ports]
-        others.remove(bound)
-        if not others:
-            del self._table[bound.ports]
+        self._table.release(connection)
 
     def _source(self, destination: bytes, wanted: bytes | None) -> bytes | None:
         """An own address of the destination's family: the one wanted where it is there."""
@@ -218,16 +198,6 @@ class Stack:
         if wanted in family:
             return wanted
         return family[0] if family else None
-
-    def _free_ports(self, local: bytes, remote: bytes, port: int, wanted: int | None) -> Ports | None:
-        if wanted is not None:
-            ports = Ports(local, wanted, remote, port)
-            return None if ports in self._table else ports
-        for _ in range(64):  # RFC 6056: random, and looked up
-            ports = Ports(local, _EPHEMERAL[self._bits(32) % len(_EPHEMERAL)], remote, port)
-            if ports not in self._table:
-                return ports
-        return None
 
     def _new(
         self, opening: ActiveOpening | PassiveOpening, ports: Ports, boundary: IsolationBoundary, now: int
@@ -253,9 +223,7 @@ class Stack:
         )
 
     def _bind(self, connection: Connection, ports: Ports, boundary: IsolationBoundary) -> None:
-        bound = Bound(connection, ports, boundary)
-        self._bound[connection] = bound
-        self._table.setdefault(ports, []).append(bound)
+        self._table.bind(connection, ports, boundary)
         self._peers.setdefault(boundary, ports)
 
     # Packets in.
@@ -277,11 +245,10 @@ class Stack:
 
     def _segment(self, ports: Ports, segment: TcpSegment, now: int) -> None:
         """A segment of the host at the other end of `ports`, seen from here."""
-        bounds = self._table.get(ports, ())
         if segment.syn and not segment.has_ack and not segment.rst:
             self._syn(ports, segment, now)
-        elif bounds:
-            self._hand_over(_choose(bounds, segment), segment, now)
+        elif (bound := self._table.receiver(ports, segment)) is not None:
+            self._hand_over(bound, segment, now)
         elif not self._cookie(ports, segment, now):
             self._reset(ports, segment, now)
 
@@ -290,7 +257,7 @@ class Stack:
         self._process(bound.boundary, now)
 
     def _syn(self, ports: Ports, segment: TcpSegment, now: int) -> None:
-        bounds = self._table.get(ports, ())
+        bounds = self._table.at(ports)
         for bound in bounds:
             connection = bound.connection
             if connection.state is TcpState.SYN_SENT or connection.receiver.irs == segment.seq:
@@ -327,7 +294,7 @@ class Stack:
             return
         name = FlowName(option.variant, option.tifid)
         boundary = self._flows.get(name)
-        if boundary is None or self.registry.find(name, now) is None or len(self._bound) >= self.config.connections:
+        if boundary is None or self.registry.find(name, now) is None or len(self._table) >= self.config.connections:
             self._log.record(now, "resume:unknown", tifid=str(option.tifid))
             self._reset(ports, segment, now)
             return
@@ -347,14 +314,15 @@ class Stack:
 
     def _accept(self, listener: Listener, ports: Ports, segment: TcpSegment, now: int) -> None:
         """A SYN of a new conversation."""
-        if len(listener.half_open) >= self.config.backlog or len(self._bound) >= self.config.connections:
+        if len(listener.half_open) >= self.config.backlog or len(self._table) >= self.config.connections:
             self._answer_statelessly(listener, ports, segment, now)
             return
         answerer = self._answerer(listener, segment, RandomAnswers(self._bits))
         boundary = IsolationBoundary(self, self.registry, self.config, listener.variant, self._log)
         connection = self._new(PassiveOpening(answerer, _handle(ports, segment)), ports, boundary, now)
         self._half_open(listener, boundary, connection)
-        self._hand_over(self._bound[connection], segment, now)
+        connection.receive_segment(segment, now)
+        self._process(boundary, now)
 
     def _answerer(self, listener: Listener, syn: TcpSegment, values: AnswerValues) -> Answerer:
         wanted = syn.option is None or syn.option.variant is listener.variant
@@ -368,16 +336,15 @@ class Stack:
     # Answers that keep nothing (EST-16).
 
     def _answer_statelessly(self, listener: Listener, ports: Ports, syn: TcpSegment, now: int) -> None:
-        if self._completed_lately(ports, SEQ32.add(syn.seq, 1), now):
-            return  # the SYN once more, of a handshake that is long over
-        iss = self._numbers.cookie(ports, syn, now)
+        iss = self._cookies.isn(ports, syn, now)
+        if iss is None:
+            return
         connection, _ = self._unbound(listener, ports, syn, iss)
         connection.receive_segment(syn, now)
-        self._cookies_until = now + _COOKIES_LIVE
         for segment in connection.segments_to_send(now):
             stamps = segment.timestamps
             if stamps is not None:
-                stamps = self._numbers.cookie_stamp(stamps[0], syn), stamps[1]
+                stamps = self._cookies.stamp(stamps[0], syn), stamps[1]
             self._emit(ports, segment._replace(timestamps=stamps))
 
     def _unbound(
@@ -391,36 +358,20 @@ class Stack:
     def _cookie(self, ports: Ports, ack: TcpSegment, now: int) -> bool:
         """Whether a segment for nobody completes a handshake that was answered without keeping anything."""
         listener = self._listener(ports)
-        if now >= self._cookies_until or listener is None or not ack.has_ack or ack.syn or ack.rst:
+        if listener is None or not ack.has_ack or ack.syn or ack.rst or len(self._table) >= self.config.connections:
             return False
-        if self._completed_lately(ports, None, now):
-            return False  # a cookie opens one connection, not another for each late duplicate
-        cookie = self._numbers.check(ports, ack, now)
-        if cookie is None or len(self._bound) >= self.config.connections:
+        syn = self._cookies.syn(ports, ack, now)
+        if syn is None:
             return False
-        stamps = (ack.timestamps[0], 0) if ack.timestamps is not None else None
-        offer = ack.option
-        if offer is not None:
-            offer = offer.replace(tifid=Tifid.from_halves(offer.tifid.first), tiack=0)
-        syn = TcpSegment(SEQ32.add(ack.seq, -1), 0, SYN, ack.window, b"", *cookie, stamps, (), offer)
+        self._cookies.came_back(ports, ack, now)
         connection, boundary = self._unbound(listener, ports, syn, SEQ32.add(ack.ack, -1))
         connection.receive_segment(syn, now)
         connection.segments_to_send(now)  # the SYN-ACK, which was sent long ago
         self._bind(connection, ports, boundary)
-        self._completed.pop(ports, None)
-        self._completed[ports] = ack.seq, now
-        if len(self._completed) > self.config.connections:
-            del self._completed[next(iter(self._completed))]
         self._half_open(listener, boundary, connection)
-        self._hand_over(self._bound[connection], ack, now)
+        connection.receive_segment(ack, now)
+        self._process(boundary, now)
         return True
-
-    def _completed_lately(self, ports: Ports, first: int | None, now: int) -> bool:
-        """Whether a cookie came back on these ports, while it could again; `first` is the number after the SYN."""
-        completed = self._completed.get(ports)
-        if completed is None or now - completed[1] > _COOKIES_LIVE:
-            return False
-        return first is None or first == completed[0]
 
     # Strangers and ICMP.
 
@@ -437,7 +388,7 @@ class Stack:
         complaint = read_icmp(packet)
         if complaint is None:
             return
-        for bound in self._table.get(complaint.ports, ()):
+        for bound in self._table.at(complaint.ports):
             connection, boundary = bound.connection, bound.boundary
             if not connection.quotes(complaint.seq):
                 continue
@@ -455,7 +406,7 @@ class Stack:
             boundary, _ = self._touched.popitem()
             self._process(boundary, now)
             for connection in boundary.connections():
-                bound = self._bound.get(connection)
+                bound = self._table.of(connection)
                 for segment in connection.segments_to_send(now):
                     if bound is not None:
                         self._emit(bound.ports, segment)
@@ -478,7 +429,7 @@ class Stack:
         self.touch(boundary)
         if boundary.flow is not None and boundary.error is None:
             self._flows.setdefault(boundary.flow.name, boundary)
-        bound = self._bound.get(boundary.transport) if boundary.transport is not None else None
+        bound = self._table.of(boundary.transport)
         if bound is not None:
             self._peers[boundary] = bound.ports
         listener = self._opening.get(boundary)
@@ -545,14 +496,6 @@ def _handle(ports: Ports, syn: TcpSegment) -> Handle:
     """What the answerer knows of a SYN beside its option."""
     addresses = ports.source + ports.destination + ports.sport.to_bytes(2, "big") + ports.dport.to_bytes(2, "big")
     return Handle(addresses, syn.seq)
-
-
-def _choose(bounds: Sequence[Bound], segment: TcpSegment) -> Bound:
-    """Which of several connections on the same ports a segment belongs to: a NAT may give one twice."""
-    for bound in reversed(bounds):
-        if len(bounds) == 1 or bound.connection.fits(segment):
-            return bound
-    return bounds[0]
 
 
 def _name(ports: Ports) -> str:

@@ -150,7 +150,7 @@ class Validator:
         if event in {Event.SYN_NEW, Event.SYN_RESUME} and before is State.IDLE and handshake.offer is not None:
             judged.syn_time_ns = segment.time_ns
             yield from self._book.offered(connection, segment, handshake.offer, offset)
-        elif event is Event.ANSWER_RIGHT:
+        elif event is Event.ANSWER_RIGHT and observation.state is not before:
             yield from self._book.answered(connection, segment, handshake, offset)
         elif observation.state in _CONFIRMING and before not in {State.CONFIRMED, State.ASKED_AGAIN}:
             started, now = judged.syn_time_ns, segment.time_ns
