@@ -87,6 +87,7 @@ class Stack:
         self._preferred: dict[IsolationBoundary, bytes] = {}
         self._peers: dict[IsolationBoundary, Ports] = {}
         self._touched: dict[IsolationBoundary, None] = {}
+        self._eventful: dict[IsolationBoundary, None] = {}
         self._timers: list[tuple[int, int, IsolationBoundary]] = []
         self._armed: dict[IsolationBoundary, int] = {}
         self._dormant: dict[IsolationBoundary, None] = {}
@@ -169,6 +170,11 @@ class Stack:
     def connections(self) -> int:
         """Transports there are, in whatever state."""
         return len(self._table)
+
+    def eventful(self) -> list[IsolationBoundary]:
+        """Conversations with events that nobody has taken since this was asked last."""
+        found, self._eventful = list(self._eventful), {}
+        return found
 
     # What a boundary wants.
 
@@ -438,6 +444,8 @@ class Stack:
             listener.half_open.discard(boundary)
             if boundary.opened and boundary.error is None:
                 listener.accepted.append(boundary)
+        if boundary.events:
+            self._eventful[boundary] = None
         self._bound_retention(boundary, now)
 
     def _bound_retention(self, boundary: IsolationBoundary, now: int) -> None:
