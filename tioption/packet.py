@@ -97,7 +97,7 @@ def write_tcp(ports: Ports, header: TcpHeader, payload: bytes = b"") -> bytes:
     return segment[:16] + pack("!H", checksum(pseudo + segment)) + segment[18:]
 
 
-def write_ip(  # noqa: PLR0913  the fields of an IP header
+def write_ip(
     source: bytes, destination: bytes, payload: bytes, *, protocol: int = TCP, ttl: int = 64, identification: int = 0
 ) -> bytes:
     """An IPv4 packet with Don't Fragment set, or an IPv6 packet; raises ValueError for addresses of two families."""

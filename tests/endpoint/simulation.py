@@ -228,7 +228,7 @@ def run(made: Plan, sink: Callable[[str], object] | None = None) -> Result:
                 apps[1].boundary = accepted
             else:
                 extra.append(accepted)
-        for side, app in enumerate(apps):
+        for app in apps:
             app.act(network.now)
             wake = app.wake()
             if wake is not None and wake > network.now and wake not in woken:
@@ -244,8 +244,8 @@ def run(made: Plan, sink: Callable[[str], object] | None = None) -> Result:
                 network.at(start + moment, forget)
     for moment in made.resume:
         network.at(start + moment, lambda: a.resume(network.now))
+    there = A_ADDRESSES[made.family][1]
     for moment in made.migrate:
-        there = A_ADDRESSES[made.family][1]
         network.at(start + moment, lambda: hosts[0].migrate(a, there, network.now))
 
     def done() -> bool:
@@ -309,7 +309,7 @@ def _check(apps: list[Application], ended: bool, extra: list[IsolationBoundary])
 
 def segments(tap: list[Passed]) -> Iterator[tuple[Segment, bool]]:
     """The segments that passed a host, each with whether the host sent it."""
-    dissection = Dissection(UndecodedCounter(), ())
+    dissection = Dissection(UndecodedCounter(), None)
     for number, passed in enumerate(tap, 1):
         if not passed.sent and _damaged(passed.packet):
             continue  # the host did not take it either
@@ -340,14 +340,15 @@ def _judge(made: Plan, network: Network) -> Iterator[str]:
             validator.observe(segment)
         for finding in validator.findings():
             if finding.severity is Severity.VIOLATION and (made.honest or finding.frame in sent_frames):
-                yield f"at {name}, frame {finding.frame}: {finding.rule} {finding.text} ({finding.expected} {finding.found})"
+                values = f"expected {finding.expected}, found {finding.found}" if finding.expected else ""
+                yield f"at {name}, frame {finding.frame}: {finding.rule} {finding.text} {values}"
 
 
 def play(seed: int) -> tuple[int, str, list[str], int, int, tuple[str, ...]]:
     """A run for a pool of processes."""
     try:
         result = run(plan(seed))
-    except Exception as error:  # noqa: BLE001  whatever escapes is a finding
+    except Exception as error:
         return seed, "exception", [f"{type(error).__name__}: {error}"], 0, 0, plan(seed).boxes
     return seed, result.outcome, result.problems, result.resumed, result.packets, result.plan.boxes
 

@@ -7,6 +7,8 @@ import pytest
 from tests.flow.test_connection import built
 from tioption.build.catalogue import SCENARIOS
 from tioption.build.conversation import Conversation
+from tioption.capture.segment import ACK
+from tioption.verdict.outcome import Outcome, Verdict
 from tioption.verdict.validator import Validator
 
 
@@ -40,3 +42,52 @@ def test_a_third_ack_anchors_both_streams_where_the_syn_ack_was_not_captured() -
     (flow,) = validator.flows()
     assert flow.octets == (100, 50)
     assert not [one for one in validator.findings() if one.rule.startswith(("MAP", "RES-04"))]
+
+
+def test_a_fin_without_the_option_is_no_third_ack() -> None:
+    """It takes a number of the sequence space, as data does: the third ACK before it was lost (EST-12)."""
+    talk = Conversation(3)
+    transport = talk.transport()
+    transport.syn()
+    transport.syn_ack()
+    transport.fin("A")
+    validator = validated(talk)
+    assert [one.rule for one in validator.findings()] == ["EST-12"]
+    assert validator.judged[0].outcome == Outcome(Verdict.UNCONFIRMED, "third-ack-lost")
+
+
+def test_a_copy_of_the_option_may_cross_what_the_answerer_says() -> None:
+    """EST-13: the opener has not heard the answerer as long as it acknowledges nothing but the SYN-ACK."""
+    talk = Conversation(3)
+    transport = talk.connect()
+    option = transport.ack().header.options
+    transport.emit("B", ACK)
+    transport.emit("A", ACK, options=option)
+    transport.send("B", 10)
+    transport.emit("A", ACK, options=option)
+    found = [(one.rule, one.frame) for one in validated(talk).findings()]
+    assert found == [("EST-13", 4), ("EST-13", 6), ("OPT-09", 9)]
+
+
+def test_a_third_ack_that_data_has_overtaken_is_not_out_of_place_on_a_resume() -> None:
+    talk = Conversation(3)
+    talk.connect().send("A", 100)
+    transport = talk.transport(resuming=True)
+    transport.syn()
+    transport.syn_ack()
+    transport.send("A", 100)
+    late = transport.ack()
+    assert len(late.header.options) == 32
+    found = [one.rule for one in validated(talk).findings()]
+    assert "OPT-09" not in found
+
+
+def test_a_second_syn_ack_of_another_isn_answers_nothing() -> None:
+    """A server that keeps nothing may answer a SYN with the option and the same SYN without it by different ISNs."""
+    talk = Conversation(3)
+    transport = talk.transport()
+    transport.syn()
+    transport.syn_ack(option=None)
+    transport.isn["B"] += 1000
+    transport.syn_ack()
+    assert validated(talk).judged[0].outcome.verdict is Verdict.INCOMPLETE

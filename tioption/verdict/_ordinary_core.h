@@ -303,7 +303,7 @@ static inline int classify_opener(const struct tracker *t, const struct connecti
         return c->state == ANSWERED && flow_named(t, o->tifid) == NONE ? CONFIRM_RIGHT : STRANGE;
     }
     if (c->state == CONFIRMED || c->state == SETTLED || c->state == LEGACY) return NOTHING;
-    return payload_length(r) ? DATA_PLAIN : CONFIRM_PLAIN;
+    return payload_length(r) || r->flags & FIN ? DATA_PLAIN : CONFIRM_PLAIN;
 }
 
 static inline int classify(const struct tracker *t, const struct connection *c, const struct record *r, int forward, const struct flow_option *o) {
