@@ -115,7 +115,7 @@ class Receiver:
             self.ts_recent, self._ts_recent_time = tsval, now
 
     def take(self, offset: int, payload: bytes, fin: bool) -> bool:
-        """Take a segment's text: whether it is in order and leaves nothing waiting, so that its ACK may be delayed.
+        """Take a segment's text: whether its ACK may be delayed, for it is in order and fills no gap (RFC 5681 §4.2).
 
         Raises ValueError where the text contradicts the stream as earlier transports knew it (RES-15).
         """
@@ -124,7 +124,7 @@ class Receiver:
             payload, fin = payload[: max(0, right - offset)], False
         if fin and self.fin_offset is None and offset + len(payload) >= self.nxt:
             self.fin_offset = offset + len(payload)
-        before = self.nxt
+        before, waited = self.nxt, self.waiting
         if offset <= self.nxt:
             self._deliver(offset, payload)
             self._join()
@@ -133,7 +133,7 @@ class Receiver:
         if self.fin_offset == self.nxt:
             self.stream.end(self._place(self.fin_offset))
             self.nxt += 1
-        return self.nxt > before and not self._pieces
+        return self.nxt > before and not waited
 
     def _place(self, offset: int) -> int:
         return self.anchor + offset - 1

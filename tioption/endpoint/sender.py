@@ -275,7 +275,11 @@ class Sender:
 
     def _pipe_only(self) -> bool:
         """Whether nothing lost waits to be sent again, or may not be now."""
-        if self.blocked or (self.in_flight and self.in_flight + self.mss > self.congestion.window):
+        if self.blocked:
+            return True
+        if self._sent[0].lost:
+            return False  # the oldest goes whatever the window says (RFC 6582 §3.2, RFC 6675 §5)
+        if self.in_flight and self.in_flight + self.mss > self.congestion.window:
             return True
         return not any(one.lost for one in self._sent)
 
