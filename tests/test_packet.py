@@ -21,9 +21,7 @@ HEADER = TcpHeader(1, 2, 0x10, 500, NOP * 4)
     options=st.binary(max_size=10).map(lambda octets: NOP * (4 * len(octets))),
     payload=st.binary(max_size=100),
 )
-def test_what_is_written_is_read_back(
-    ports: Ports, numbers: tuple[int, int], options: bytes, payload: bytes
-) -> None:
+def test_what_is_written_is_read_back(ports: Ports, numbers: tuple[int, int], options: bytes, payload: bytes) -> None:
     header = TcpHeader(*numbers, 0x18, 1000, options, 7)
     packet = write_ip(ports.source, ports.destination, write_tcp(ports, header, payload), ttl=9)
     ip = read_ip(packet + b"padding of a link layer")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tioption.endpoint.keepalive import KeepAlive
 from tioption.endpoint.rtt import MS, SECOND
 
@@ -44,5 +46,5 @@ def test_questions_are_repeated_with_the_timeout_doubled() -> None:
     for _ in range(4):
         asked.append(alive.deadline(TIMEOUT))
         alive.ask(asked[-1])
-    assert [(later - earlier) // MS for earlier, later in zip(asked, asked[1:], strict=False)] == [200, 400, 800]
+    assert [(later - earlier) // MS for earlier, later in pairwise(asked)] == [200, 400, 800]
     assert alive.probes == 4

@@ -25,7 +25,7 @@ FULL = TcpSegment(1, 0, SYN, 65535, b"", 1460, 7, True, (100, 0), (), OPTION)
 
 def test_a_syn_with_everything_has_forty_octets_of_options_in_linux_s_order() -> None:
     assert option_area(FULL).hex() == (
-        "020405b4" "0402" "080a0000006400000000" "01" "030307" "fd140a4530be79bf00000000001d00000000001f"
+        "020405b40402080a000000640000000001030307fd140a4530be79bf00000000001d00000000001f"
     )
 
 

@@ -8,6 +8,7 @@ from tests.flow.test_connection import built
 from tioption.build.catalogue import SCENARIOS
 from tioption.build.conversation import Conversation
 from tioption.capture.segment import ACK
+from tioption.seq import SEQ32
 from tioption.verdict.outcome import Outcome, Verdict
 from tioption.verdict.validator import Validator
 
@@ -91,3 +92,18 @@ def test_a_second_syn_ack_of_another_isn_answers_nothing() -> None:
     transport.isn["B"] += 1000
     transport.syn_ack()
     assert validated(talk).judged[0].outcome.verdict is Verdict.INCOMPLETE
+
+
+def test_a_late_third_ack_of_an_earlier_connection_on_the_same_ports_confirms_nothing() -> None:
+    """A SYN that comes late opens another connection; its answer is not what the late ACK acknowledges."""
+    talk = Conversation(3)
+    first = talk.connect()
+    late = talk.observed[-1].sent
+    first.close()
+    talk.wait(300_000_000_000)
+    second = talk.transport(client=late.source)
+    second.isn["B"] = SEQ32.add(first.isn["B"], 1000)
+    second.syn()
+    second.syn_ack(option=lambda option: option.replace(tiseq=option.tiseq + 9))
+    second.emit("A", ACK, ack=late.header.ack, options=late.header.options)
+    assert not list(validated(talk).findings())

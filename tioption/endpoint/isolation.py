@@ -64,6 +64,7 @@ class IsolationBoundary:
         """A transport by which this side tries to resume the flow."""
         self.pending: list[Connection] = []
         """Resumes of the other side, answered and not confirmed (RES-16)."""
+        self._leaving: list[Connection] = []
         self.flow: Flow | None = None
         self.transports = 0
         """How many transports have carried the streams so far."""
@@ -78,6 +79,7 @@ class IsolationBoundary:
         self._config = config
         self._log = log or EventLog()
         self._origins = (0, 0)
+        self._window = 0
         self._end_told = False
         self._received_told = 0
         self._wants_room = False
@@ -143,7 +145,13 @@ class IsolationBoundary:
     def over(self) -> bool:
         """Whether no transport of the conversation is left and none will come."""
         gone = self.transport is None or self.transport.state is TcpState.CLOSED
-        return gone and self.attempt is None and not self.pending and (self.closed or self.error is not None)
+        return (
+            gone
+            and self.attempt is None
+            and not self.pending
+            and not self._leaving
+            and (self.closed or self.error is not None)
+        )
 
     @property
     def complete(self) -> bool:
@@ -151,8 +159,8 @@ class IsolationBoundary:
         return self.send_stream.finished and self.receive_stream.ended
 
     def connections(self) -> list[Connection]:
-        """Every transport that is in use or might be."""
-        return [one for one in (self.transport, self.attempt, *self.pending) if one is not None]
+        """Every transport that is in use, might be, or has a last word to say."""
+        return [one for one in (self.transport, self.attempt, *self.pending, *self._leaving) if one is not None]
 
     # Positions.
 
@@ -173,8 +181,8 @@ class IsolationBoundary:
         flow.nxt = SEQ48.add(origin, send.sent)
         flow.rcv = SEQ48.add(far, self.receive_stream.received)
         flow.closed = send.closed and send.sent == send.end
-        for one in self.connections():
-            flow.window = max(flow.window, one.receiver.largest_window)
+        self._window = max([self._window, *(one.receiver.largest_window for one in self.connections())])
+        flow.window = self._window
 
     # Time.
 
@@ -211,13 +219,10 @@ class IsolationBoundary:
         self.pending.append(connection)
 
     def reap(self) -> None:
-        """Let go of resumes that have come to nothing, once their last segments are sent."""
-        for connection in [one for one in self.pending if one.state is TcpState.CLOSED]:
-            self.pending.remove(connection)
+        """Let go of transports that have come to nothing, now that their last segments are sent."""
+        for connection in self._leaving:
             self._host.forget(connection)
-        if self.attempt is not None and self.attempt.state is TcpState.CLOSED and self.error is not None:
-            self._host.forget(self.attempt)
-            self.attempt = None
+        self._leaving.clear()
         if self.transport is not None and self.transport.state is TcpState.CLOSED:
             self._host.forget(self.transport)
 
@@ -380,7 +385,7 @@ class IsolationBoundary:
                 self._switch(connection, now)
             case events.HandshakeResult(ResumeFailed(why)):
                 self.attempt = None
-                self._host.forget(connection)
+                self._leaving.append(connection)
                 self._attempt_failed(why, now)
             case _:
                 pass
@@ -418,7 +423,7 @@ class IsolationBoundary:
                 self._switch(connection, now)
             case events.HandshakeResult(ResumeFailed()) | events.TransportTimedOut() | events.TransportReset():
                 self.pending.remove(connection)
-                self._host.forget(connection)
+                self._leaving.append(connection)
             case _:
                 pass
 
@@ -436,6 +441,8 @@ class IsolationBoundary:
         for other in self.pending:  # RES-16
             other.opening.gave_up()
             other.abort(now)
+            self._leaving.append(other)
+        self.pending.clear()
         self.transports += 1
         connection.user_timeout = None
         self.send_stream.acknowledge(connection.sender.anchor)
@@ -459,6 +466,11 @@ class IsolationBoundary:
             if connection is not self.transport:
                 connection.opening.gave_up()
             connection.abort(now)
+        self._leaving += self.pending
+        self.pending.clear()
+        if self.attempt is not None:
+            self._leaving.append(self.attempt)
+            self.attempt = None
         if self.flow is not None:
             self._registry.end(self.flow.name, now)
         self.events.append(events.Failed(error))

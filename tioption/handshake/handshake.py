@@ -192,6 +192,10 @@ class Handshake:
     def _classify_opener(self, segment: HandshakeSegment) -> tuple[Event | None, tuple[Difference, ...]]:
         """The opener's segments after its SYN: the confirmation, its copies, and everything later."""
         option = segment.option
+        if self._answer is not None and segment.ack and segment.ack_number is not None:
+            first = SEQ32.add(self._answer.seq, 1)
+            if SEQ32.precedes(segment.ack_number, first):
+                return None, ()  # a late copy from an earlier connection: its receiver refuses it
         if self.state is State.UNCONFIRMED and option is None:
             return None, ()
         if self.state in {State.CONFIRMED, State.SETTLED, State.LEGACY}:

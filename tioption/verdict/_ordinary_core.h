@@ -296,6 +296,7 @@ static inline int classify_answer(const struct tracker *t, const struct connecti
 }
 
 static inline int classify_opener(const struct tracker *t, const struct connection *c, const struct record *r, const struct flow_option *o) {
+    if (c->seen_answer && r->flags & ACK && (int32_t)(r->ack - (c->reverse.isn + 1)) < 0) return o->there ? STRANGE : NOTHING;
     if (o->there) {
         int ruled = c->answered && o->kind == c->kind && o->tifid == c->tifid && o->tiseq == c->s_a && o->tiack == c->s_b;
         if (!ruled || payload_length(r)) return STRANGE;
