@@ -8,6 +8,7 @@ from tests.flow.test_connection import built
 from tioption.build.catalogue import SCENARIOS
 from tioption.build.conversation import Conversation
 from tioption.capture.segment import ACK
+from tioption.rules import Severity
 from tioption.seq import SEQ32
 from tioption.verdict.outcome import Outcome, Verdict
 from tioption.verdict.validator import Validator
@@ -107,3 +108,21 @@ def test_a_late_third_ack_of_an_earlier_connection_on_the_same_ports_confirms_no
     second.syn_ack(option=lambda option: option.replace(tiseq=option.tiseq + 9))
     second.emit("A", ACK, ack=late.header.ack, options=late.header.options)
     assert not list(validated(talk).findings())
+
+
+def test_a_third_ack_that_comes_after_the_flow_was_resumed_changes_nothing() -> None:
+    talk = Conversation(3)
+    first = talk.transport()
+    first.syn()
+    first.syn_ack()
+    first.send("A", 100)  # overtakes the third ACK
+    second = talk.resume()
+    second.send("A", 5000)
+    first.place["A"] = 0
+    first.ack()
+    third = talk.resume()
+    third.send("A", 100)
+    validator = validated(talk)
+    (flow,) = validator.flows()
+    assert flow.transports == (1, 2)
+    assert {one.rule for one in validator.findings() if one.severity is Severity.VIOLATION} == set()

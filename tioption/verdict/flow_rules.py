@@ -279,6 +279,8 @@ class FlowBook:
         if place.resume is None or place.entry is None:
             key = FlowKey(answer.variant, answer.tifid)
             before = self.entry(key)
+            if before is not None and connection.first_frame < before.flow.transports[0].connection.first_frame:
+                return  # its third ACK comes late: others carry the flow by now
             serial = self._ledger.serial(connection, key)
             # Without its SYN nobody knows whether the transport opened the flow or resumed it.
             opened = handshake.offer is not None and not handshake.resumes
