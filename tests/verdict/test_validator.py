@@ -126,3 +126,19 @@ def test_a_third_ack_that_comes_after_the_flow_was_resumed_changes_nothing() -> 
     (flow,) = validator.flows()
     assert flow.transports == (1, 2)
     assert {one.rule for one in validator.findings() if one.severity is Severity.VIOLATION} == set()
+
+
+def test_the_window_of_a_flow_is_the_largest_on_any_of_its_transports() -> None:
+    """RES-04: a transport whose windows were closed all along does not shrink what a resume may be off by."""
+    talk = Conversation(3)
+    talk.connect().send("A", 1000)
+    closed = talk.transport(resuming=True)
+    before = len(talk.observed)
+    closed.handshake("ruled", "ruled", "ruled")
+    closed.send("A", 1, lost=True)
+    # Nothing on this transport offers any window.
+    for at, one in enumerate(talk.observed[before:], before):
+        shut = one.sent._replace(header=one.sent.header._replace(window=0))
+        talk.observed[at] = one._replace(sent=shut)
+    talk.resume()
+    assert "RES-04" not in {one.rule for one in validated(talk).findings()}

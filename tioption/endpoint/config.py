@@ -25,7 +25,7 @@ class TcpConfig:
     least_timeout: int = 200 * MS
     """The shortest retransmission timeout; RFC 6298 §2.4 would have 1 s, which hardly anybody follows."""
     most_timeout: int = 60 * SECOND
-    syn_retries: int = 6
+    syn_retries: int = 7
     """How often a SYN or a SYN-ACK is sent again before it is given up (RFC 9293 MUST-23: 3 minutes for SYNs)."""
     user_timeout: int | None = 180 * SECOND
     """How long data may go unacknowledged before the connection is given up (RFC 5482); None: never."""

@@ -224,9 +224,11 @@ class Transport:
 
     def _retransmission(self, now: int) -> None:
         probe = self.sender.expired(now)
-        if self._give_up(now, now - self._progress_at, self.sender.timeouts, "data unacknowledged"):
+        times = self.sender.timeouts - (probe is not None)  # the probe that goes now is not unanswered yet
+        if self._give_up(now, now - self._progress_at, times, "data unacknowledged"):
             return
-        self._note_silence(self.sender.timeouts, self._progress_at)
+        if times:
+            self._note_silence(times, self._progress_at)
         if probe is not None:
             self._queue.append(self._data(probe))
 

@@ -66,7 +66,7 @@ class Resume:
 class FlowEntry:
     """A flow and the attempts to resume it."""
 
-    __slots__ = ("findings", "flow", "frames", "kept", "resumes", "serial", "times")
+    __slots__ = ("findings", "flow", "frames", "kept", "resumes", "serial", "times", "window")
 
     def __init__(self, flow: TiFlow, serial: int) -> None:
         """A flow without transports; it is the `serial`-th of the capture, from 1."""
@@ -81,6 +81,8 @@ class FlowEntry:
         """The indexes of those of its transports that have not been given up."""
         self.findings: list[Finding] = []
         """What is wrong between its transports."""
+        self.window = 0
+        """The largest window advertised on those it has left (RES-04)."""
 
 
 class Place:
@@ -149,11 +151,10 @@ class FlowBook:
         turned = connection.client.address == server != client
         forward, reverse = entry.flow.forward, entry.flow.reverse
         own, other = (reverse, forward) if turned else (forward, reverse)
-        window = min(max(old.forward.window, old.reverse.window), MOST_WINDOW)
+        entry.window = min(max(entry.window, old.forward.window, old.reverse.window), MOST_WINDOW)
         mine = entry.flow.transports[-1].place(forward=not turned)
-        resume = Resume(
-            *(offer, old, own, other), turned=turned, window=window, sent_on_old=mine.sent, syn_frame=segment.frame
-        )
+        sent, frame = mine.sent, segment.frame
+        resume = Resume(offer, old, own, other, turned=turned, window=entry.window, sent_on_old=sent, syn_frame=frame)
         self._places[connection.index] = Place(entry, resume)
         entry.resumes.append(resume)
         if (before := self._places.get(old.index)) is not None:
