@@ -147,7 +147,8 @@ class Application:
         if self.boundary is None:
             return None
         times = []
-        if self.written < len(self.octets) and self.boundary.send_stream.room and self.boundary.opened:
+        writable = self.boundary.error is None and self.boundary.opened and self.boundary.send_stream.room
+        if writable and self.written < len(self.octets):
             times.append(self._write_at)
         if self.boundary.receive_stream.unread:
             times.append(self._read_at)

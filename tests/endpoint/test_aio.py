@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
@@ -38,15 +38,30 @@ class World:
         ]
         self.a = AsyncHost(stacks[0], self.path.a, epoch=EPOCH, observer=self._observer("a"))
         self.b = AsyncHost(stacks[1], self.path.b, epoch=EPOCH, observer=self._observer("b"))
+        _worlds.append(self)
 
     def _observer(self, name: str) -> Callable[[IsolationBoundary, EndpointEvent], None]:
         return lambda _boundary, event: self.events.append((name, event))
 
 
+_worlds: list[World] = []
+
+
+async def whole(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do it within an hour, and let go of every link afterwards."""
+    try:
+        await asyncio.wait_for(main(), 3600)
+    finally:
+        while _worlds:
+            world = _worlds.pop()
+            world.a.close()
+            world.b.close()
+
+
 def play(main: Callable[[], Coroutine[Any, Any, None]]) -> float:
     """Run in virtual time: the seconds that passed in it."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        runner.run(asyncio.wait_for(main(), 3600))
+        runner.run(whole(main))
         return runner.get_loop().time()
 
 
@@ -300,18 +315,15 @@ def test_the_same_in_real_time() -> None:
             writer.close()
             await writer.wait_closed()
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(whole(main), 20))
 
 
 def test_a_loop_in_which_nothing_will_ever_happen_says_so() -> None:
     async def waits() -> None:
         await asyncio.get_running_loop().create_future()
 
-    loop = VirtualTimeLoop()
-    task: Awaitable[None] = loop.create_task(waits())
-    with pytest.raises(RuntimeError, match="waits for ever"):
-        loop.run_until_complete(task)
-    loop.close()
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner, pytest.raises(RuntimeError, match="waits for ever"):
+        runner.run(waits())
 
 
 def test_sleeping_takes_no_time() -> None:
