@@ -578,3 +578,13 @@ def test_a_resume_ends_in_one_flow_at_both_or_in_an_error(fates: list[Fate]) -> 
         assert isinstance(mine, Resumed)
     if perfect:
         assert isinstance(theirs, Resumed)
+
+
+def test_identifiers_that_have_rested_are_not_kept_for_ever() -> None:
+    """SEC-04: nobody may ever ask for them again."""
+    registry = FlowRegistry()
+    for number in range(1, 1001):
+        flow = Flow(FlowName(Variant.FLOW_D, Tifid(number << 24 | number)), False, 0, 0, 0)
+        assert registry.add(flow, number * SECOND)
+        registry.end(flow.name, number * SECOND)
+    assert registry.resting <= 241

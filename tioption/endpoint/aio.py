@@ -77,6 +77,8 @@ class AsyncHost:
         self._servers: dict[Listener, FlowServer] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._pumping = False
+        self._eventful: dict[IsolationBoundary, None] = {}
+        stack.on_events = self._note
         link.start(self._packet)
 
     @property
@@ -94,6 +96,9 @@ class AsyncHost:
         if self._timer is not None:
             self._timer.cancel()
         self._link.close()
+
+    def _note(self, boundary: IsolationBoundary) -> None:
+        self._eventful[boundary] = None
 
     def _packet(self, packet: bytes) -> None:
         self.stack.receive_packet(packet, self.now)
@@ -127,7 +132,7 @@ class AsyncHost:
             self._link.send(packet)
         for server in list(self._servers.values()):
             server.accept()
-        eventful = self.stack.eventful()
+        eventful, self._eventful = self._eventful, {}
         for boundary in eventful:
             transport = self._transports.get(boundary)
             while transport is not None and boundary.events:

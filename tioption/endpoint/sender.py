@@ -69,6 +69,8 @@ class Sender:
         self._selective = False
         self._sent: deque[_Sent] = deque()
         self._pipe = 0
+        self._lost = 0
+        self._sacked = 0
         self._duplicates = 0
         self._recover = 0
         self._recovering: str | None = None
@@ -172,6 +174,8 @@ class Sender:
                 return first
             last = self._sent.popleft()
             self._uncount(last)
+            self._lost -= last.lost
+            self._sacked -= last.sacked
         return last
 
     def _after_progress(self, newly: int) -> None:
@@ -216,10 +220,14 @@ class Sender:
                     break
                 if one.start >= low and one.end <= high and not one.sacked:
                     self._uncount(one)
-                    one.sacked = True
+                    self._lost -= one.lost
+                    self._sacked += 1
+                    one.sacked, one.lost = True, False
 
     def _find_lost(self) -> None:
         """Mark what lies well below octets that were selectively acknowledged (RFC 6675 §4)."""
+        if not self._sacked:
+            return
         above = 0
         for one in reversed(self._sent):
             if one.sacked:
@@ -256,6 +264,7 @@ class Sender:
 
     def _mark_lost(self, one: _Sent) -> None:
         self._uncount(one)
+        self._lost += not one.lost
         one.lost = True
 
     @property
@@ -281,16 +290,18 @@ class Sender:
             return False  # the oldest goes whatever the window says (RFC 6582 §3.2, RFC 6675 §5)
         if self.in_flight and self.in_flight + self.mss > self.congestion.window:
             return True
-        return not any(one.lost for one in self._sent)
+        return not self._lost
 
     def _resend(self, now: int) -> Chunk:
         at, one = next((at, one) for at, one in enumerate(self._sent) if one.lost)
         if one.length - one.fin > self.mss:  # the path's MTU has become smaller
             rest = _Sent(one.start + self.mss, one.end, one.fin, one.time)
             rest.lost, rest.resent = True, one.resent
+            self._lost += 1
             one.end, one.fin = one.start + self.mss, False
             self._sent.insert(at + 1, rest)
         one.lost, one.resent, one.time = False, True, now
+        self._lost -= 1
         self._count(one)
         return self._chunk(one, now)
 
@@ -303,7 +314,7 @@ class Sender:
         return Chunk(one.start, payload, one.fin)
 
     def _send_new(self, now: int) -> Chunk | None:
-        if self.fin_offset is not None or (self._recovering == "timeout" and any(one.lost for one in self._sent)):
+        if self.fin_offset is not None or (self._recovering == "timeout" and self._lost):
             return None
         available = self._available
         if not self._sent and now - self._last_sent > self.rtt.timeout:
@@ -347,7 +358,7 @@ class Sender:
         self._duplicates = 0
         for one in self._sent:
             one.sacked, one.lost = False, True  # RFC 2018 §8: what was selectively acknowledged may be gone
-        self._pipe = 0
+        self._pipe, self._sacked, self._lost = 0, 0, len(self._sent)
         return None
 
     def _probe(self, now: int) -> Chunk:

@@ -8,37 +8,33 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from heapq import heappop, heappush
 from ipaddress import ip_address
-from typing import Any
 
 from tioption.capture.segment import ACK, RST
 from tioption.endpoint.admission import Bucket, SourceBuckets
+from tioption.endpoint.books import Books
 from tioption.endpoint.config import StackConfig
 from tioption.endpoint.connection import Connection
 from tioption.endpoint.cookies import SynCookies
 from tioption.endpoint.icmp import read_icmp
 from tioption.endpoint.isolation import IsolationBoundary
 from tioption.endpoint.log import EventLog
-from tioption.endpoint.numbers import Numbers
 from tioption.endpoint.opening import ActiveOpening, PassiveOpening
-from tioption.endpoint.ports import Bound, PortTable
+from tioption.endpoint.ports import Bound
 from tioption.endpoint.state import TcpState
-from tioption.endpoint.wire import TcpSegment, read, write
+from tioption.endpoint.wire import TcpSegment, read
 from tioption.errors import ParseError
 from tioption.handshake import (
     Answerer,
     FlowName,
-    FlowRegistry,
     Handle,
     KeyedAnswers,
     Opener,
-    PathMemory,
     RandomAnswers,
 )
 from tioption.handshake.values import AnswerValues, RandomBits
 from tioption.option import Variant
-from tioption.packet import ICMP, ICMP6, TCP, IpPacket, Ports, read_ip, write_ip
+from tioption.packet import ICMP, ICMP6, TCP, IpPacket, Ports, read_ip
 from tioption.seq import SEQ32
 
 
@@ -57,7 +53,7 @@ class Listener:
         self.closed = False
 
 
-class Stack:
+class Stack(Books):
     """One host with its addresses."""
 
     def __init__(
@@ -70,30 +66,12 @@ class Stack:
         log: EventLog | None = None,
     ) -> None:
         """Answer for these addresses; all randomness comes from `bits` and `secret` (16 to 64 octets)."""
-        self.config = config
-        self.addresses = [ip_address(address).packed for address in addresses]
-        self.registry = FlowRegistry(config.limits)
-        self.paths = PathMemory()
+        super().__init__([ip_address(address).packed for address in addresses], config, bits, secret, log)
         self.dropped = 0
         """Packets that were not for anybody here, or damaged."""
-        self._bits = bits
-        self._numbers = Numbers(secret)
         self._keyed = KeyedAnswers(secret)
-        self._log = log or EventLog()
-        self._table = PortTable(bits)
         self._listeners: dict[tuple[bytes, int], Listener] = {}
         self._opening: dict[IsolationBoundary, Listener] = {}
-        self._flows: dict[FlowName, IsolationBoundary] = {}
-        self._preferred: dict[IsolationBoundary, bytes] = {}
-        self._peers: dict[IsolationBoundary, Ports] = {}
-        self._touched: dict[IsolationBoundary, None] = {}
-        self._eventful: dict[IsolationBoundary, None] = {}
-        self._timers: list[tuple[int, int, IsolationBoundary]] = []
-        self._armed: dict[IsolationBoundary, int] = {}
-        self._dormant: dict[IsolationBoundary, None] = {}
-        self._count = 0
-        self._count_timers = 0
-        self._out: list[bytes] = []
         self._resets = Bucket(config.resets)
         self._resumes = SourceBuckets(config.resumes)
         self._cookies = SynCookies(self._numbers, config.connections)
@@ -161,76 +139,6 @@ class Stack:
             if bound.ports.source == lost and bound.connection is bound.boundary.transport:
                 bound.boundary.unreachable(now, f"address {address} lost", hard=False)
                 self.touch(bound.boundary)
-
-    def ports(self, boundary: IsolationBoundary) -> Ports | None:
-        """From where to where the conversation's latest transport goes."""
-        return self._peers.get(boundary)
-
-    @property
-    def connections(self) -> int:
-        """Transports there are, in whatever state."""
-        return len(self._table)
-
-    def eventful(self) -> list[IsolationBoundary]:
-        """Conversations with events that nobody has taken since this was asked last."""
-        found, self._eventful = list(self._eventful), {}
-        return found
-
-    # What a boundary wants.
-
-    def touch(self, boundary: IsolationBoundary) -> None:
-        """Something has changed: there may be something to send, and timers to set."""
-        self._touched[boundary] = None
-
-    def dial(self, boundary: IsolationBoundary, now: int) -> Connection | None:
-        """Begin a transport that resumes the boundary's flow, from a fresh port (RES-12)."""
-        old = self._peers[boundary]
-        local = self._source(old.destination, self._preferred.get(boundary, old.source))
-        ports = self._table.free(local, old.destination, old.dport, None) if local is not None else None
-        if ports is None or boundary.flow is None:
-            return None
-        opener = Opener(self.registry, self._bits, boundary.variant, self.paths)
-        connection = self._new(ActiveOpening(opener, boundary.flow), ports, boundary, now)
-        connection.open(now)
-        return connection
-
-    def forget(self, connection: Connection) -> None:
-        """The transport is gone: its ports are free."""
-        self._table.release(connection)
-
-    def _source(self, destination: bytes, wanted: bytes | None) -> bytes | None:
-        """An own address of the destination's family: the one wanted where it is there."""
-        family = [address for address in self.addresses if len(address) == len(destination)]
-        if wanted in family:
-            return wanted
-        return family[0] if family else None
-
-    def _new(
-        self, opening: ActiveOpening | PassiveOpening, ports: Ports, boundary: IsolationBoundary, now: int
-    ) -> Connection:
-        connection = self._connection(opening, ports, boundary, self._numbers.isn(ports, now))
-        self._bind(connection, ports, boundary)
-        return connection
-
-    def _connection(
-        self, opening: ActiveOpening | PassiveOpening, ports: Ports, boundary: IsolationBoundary, iss: int
-    ) -> Connection:
-        return Connection(
-            opening,
-            iss,
-            boundary.send_stream,
-            boundary.receive_stream,
-            self.config.tcp,
-            headers=20 + (20 if len(ports.source) == 4 else 40),
-            clock_offset=self._numbers.clock_offset(ports),
-            counts=boundary.counts,
-            log=self._log,
-            name=_name(ports) if self._log else "",
-        )
-
-    def _bind(self, connection: Connection, ports: Ports, boundary: IsolationBoundary) -> None:
-        self._table.bind(connection, ports, boundary)
-        self._peers.setdefault(boundary, ports)
 
     # Packets in.
 
@@ -379,6 +287,15 @@ class Stack:
         self._process(boundary, now)
         return True
 
+    def _process(self, boundary: IsolationBoundary, now: int) -> None:
+        super()._process(boundary, now)
+        listener = self._opening.get(boundary)
+        if listener is not None and (boundary.opened or boundary.error is not None):
+            del self._opening[boundary]
+            listener.half_open.discard(boundary)
+            if boundary.opened and boundary.error is None:
+                listener.accepted.append(boundary)
+
     # Strangers and ICMP.
 
     def _reset(self, ports: Ports, segment: TcpSegment, now: int) -> None:
@@ -404,108 +321,8 @@ class Stack:
                 boundary.unreachable(now, complaint.what, hard=complaint.hard)
             self._process(boundary, now)
 
-    # Packets out, and time.
-
-    def packets_to_send(self, now: int) -> list[bytes]:
-        """Everything that is to be sent now."""
-        while self._touched:
-            boundary, _ = self._touched.popitem()
-            self._process(boundary, now)
-            for connection in boundary.connections():
-                bound = self._table.of(connection)
-                for segment in connection.segments_to_send(now):
-                    if bound is not None:
-                        self._emit(bound.ports, segment)
-            boundary.reap()
-            self._touched.pop(boundary, None)
-            self._settle(boundary)
-        out, self._out = self._out, []
-        return out
-
-    def _emit(self, ports: Ports, segment: TcpSegment) -> None:
-        octets = write(ports, segment, self.config.kinds)
-        self._count += 1
-        self._out.append(
-            write_ip(ports.source, ports.destination, octets, ttl=self.config.ttl, identification=self._count & 0xFFFF)
-        )
-
-    def _process(self, boundary: IsolationBoundary, now: int) -> None:
-        """Let a conversation take in what its transports report, and keep the books."""
-        boundary.process(now)
-        self.touch(boundary)
-        if boundary.flow is not None and boundary.error is None:
-            self._flows.setdefault(boundary.flow.name, boundary)
-        bound = self._table.of(boundary.transport)
-        if bound is not None:
-            self._peers[boundary] = bound.ports
-        listener = self._opening.get(boundary)
-        if listener is not None and (boundary.opened or boundary.error is not None):
-            del self._opening[boundary]
-            listener.half_open.discard(boundary)
-            if boundary.opened and boundary.error is None:
-                listener.accepted.append(boundary)
-        if boundary.events:
-            self._eventful[boundary] = None
-        self._bound_retention(boundary, now)
-
-    def _bound_retention(self, boundary: IsolationBoundary, now: int) -> None:
-        """Flows without a transport retain so much together and no more (SEC-04)."""
-        flow = boundary.flow
-        if flow is None or flow.dormant_since is None or boundary.error is not None:
-            self._dormant.pop(boundary, None)
-        elif boundary not in self._dormant:
-            self._dormant[boundary] = None
-            retained = sum(one.send_stream.retained for one in self._dormant)
-            while retained > self.config.retained:
-                oldest = next(iter(self._dormant))
-                retained -= oldest.send_stream.retained
-                del self._dormant[oldest]
-                oldest.expire(now, "too much is retained for flows that wait")
-                self.touch(oldest)
-
-    def _settle(self, boundary: IsolationBoundary) -> None:
-        """Set the timer of a conversation, or forget it where it is over."""
-        if boundary.over:
-            books: tuple[dict[IsolationBoundary, Any], ...] = (self._peers, self._preferred, self._armed, self._dormant)
-            for book in books:
-                book.pop(boundary, None)
-            if boundary.flow is not None and self._flows.get(boundary.flow.name) is boundary:
-                del self._flows[boundary.flow.name]
-            return
-        times = [boundary.next_timer(), *(one.next_timer() for one in boundary.connections())]
-        deadline = min((time for time in times if time is not None), default=None)
-        if deadline is None:
-            self._armed.pop(boundary, None)
-        elif self._armed.get(boundary) != deadline:
-            self._armed[boundary] = deadline
-            self._count_timers += 1
-            heappush(self._timers, (deadline, self._count_timers, boundary))
-
-    def next_timer(self) -> int | None:
-        """When `handle_timer` has to be called, None as long as nothing depends on time."""
-        timers = self._timers
-        while timers and self._armed.get(timers[0][2]) != timers[0][0]:
-            heappop(timers)
-        return timers[0][0] if timers else None
-
-    def handle_timer(self, now: int) -> None:
-        """Do what is due."""
-        while (deadline := self.next_timer()) is not None and deadline <= now:
-            _, _, boundary = heappop(self._timers)
-            del self._armed[boundary]
-            for connection in boundary.connections():
-                connection.handle_timer(now)
-            self._process(boundary, now)
-            boundary.handle_timer(now)
-            self._process(boundary, now)
-
 
 def _handle(ports: Ports, syn: TcpSegment) -> Handle:
     """What the answerer knows of a SYN beside its option."""
     addresses = ports.source + ports.destination + ports.sport.to_bytes(2, "big") + ports.dport.to_bytes(2, "big")
     return Handle(addresses, syn.seq)
-
-
-def _name(ports: Ports) -> str:
-    """Ports as people write them."""
-    return f"{ip_address(ports.source)}.{ports.sport} > {ip_address(ports.destination)}.{ports.dport}"
