@@ -383,6 +383,11 @@ class TestBeyondOneTransport:
         book >> book.peer(ACK | PSH, 1, 2, b"no") << None >> Wait(5000) << None
         book >> book.connection.thaw << None >> Wait(200) << sent(ACK | PSH, 1)
 
+    def test_a_connection_that_thaws_asks_whether_the_other_side_is_there(self) -> None:
+        book = established(TcpConfig(timestamps=False, delayed_ack=0))
+        book.connection.freeze()
+        book >> book.connection.thaw << sent(ACK, 0, 1) >> book.peer(ACK, 1, 1) << Answered()
+
     def test_what_an_earlier_transport_delivered_is_trimmed(self) -> None:
         book = established()
         stream = book.connection.receiver.stream

@@ -270,12 +270,31 @@ class TestResuming:
         hosts.path.rule = rule
         a.resume(hosts.now)
         hosts.run(100)
-        assert [segment.flags for _, _, segment in hosts.path.seen][-1] == RST
+        assert RST in {segment.flags for way, _, segment in hosts.path.seen if way == "ab"}
         assert len(hosts.told(a, ResumeRejected)) == 1
         a.write(b"on the old one")
         hosts.run(1000)
         assert hosts.read(hosts.at_b) == b"on the old one"
         assert a.transports == 1
+
+    @pytest.mark.parametrize("how", ["refused", "lost"])
+    def test_a_resume_that_fails_harms_no_flow_that_is_well(self, how: str) -> None:
+        """The application asked for it; the path will have no second connection, and the first is as good as ever."""
+        hosts, a = established()
+
+        def rule(segment: TcpSegment, way: Way) -> TcpSegment | None:
+            if segment.flags == SYN:
+                return None if how == "lost" else segment._replace(option=segment.option.replace(tiseq=1))  # type: ignore[union-attr]
+            return segment
+
+        hosts.path.rule = rule
+        a.resume(hosts.now)
+        hosts.seconds(700)
+        a.write(b"still here")
+        hosts.seconds(1)
+        assert hosts.read(hosts.at_b) == b"still here"
+        assert (a.transports, a.error, hosts.at_b.error) == (1, None, None)
+        assert len(hosts.told(a, ResumeRejected)) == 1
 
     def test_octets_that_a_proxy_acknowledged_and_lost_are_an_error(self) -> None:
         """RES-14."""
@@ -390,9 +409,22 @@ class TestResuming:
         hosts.a.remove_address(A2, hosts.now)
         hosts.a.remove_address("192.0.2.1", hosts.now)
         hosts.seconds(20)
-        hosts.a.add_address("192.0.2.1")
+        hosts.a.add_address(A2)
         hosts.seconds(40)
         assert a.transports == 2
+
+    def test_an_address_that_comes_back_needs_no_resume(self) -> None:
+        hosts, a = established()
+        hosts.a.remove_address(A2, hosts.now)
+        hosts.a.remove_address("192.0.2.1", hosts.now)
+        a.write(b"from nowhere")
+        hosts.seconds(5)
+        seen = len(hosts.path.seen)
+        hosts.seconds(15)
+        assert len(hosts.path.seen) == seen
+        hosts.a.add_address("192.0.2.1")
+        hosts.seconds(60)
+        assert hosts.read(hosts.at_b) == b"from nowhere"
 
     def test_a_transport_that_lives_after_all_goes_on(self) -> None:
         """The answerer saw silence; then the path was well again, and nobody has resumed."""

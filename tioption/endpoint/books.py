@@ -171,6 +171,8 @@ class Books:
         return out
 
     def _emit(self, ports: Ports, segment: TcpSegment) -> None:
+        if ports.source not in self.addresses:
+            return  # the address was lost
         octets = write(ports, segment, self.config.kinds)
         self._count += 1
         self._out.append(

@@ -139,12 +139,18 @@ class Transport:
         self._queue.clear()
 
     def thaw(self, now: int) -> None:
-        """Go on where `freeze` stopped."""
+        """Go on where `freeze` stopped, and find out whether the other side still answers."""
         self.frozen = False
+        self._now = now
+        if self.state not in SYNCHRONIZED or self.state is TcpState.TIME_WAIT:
+            return
         if self.sender.outstanding:
             self.sender.deadline = now + self.rtt.timeout
-        if self._alive is not None:
+        elif self._alive is not None:
             self._alive.heard(now, data=False)
+            self._alive.ask(now)
+            self._queue.append(self._segment(ACK, self.sender.nxt - 1))
+        self._unanswered = True
 
     def take_events(self) -> list[events.TransportEvent]:
         """What has happened since the last call."""
