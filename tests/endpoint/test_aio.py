@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any
 
 import pytest
 
+import tioption.endpoint
+from tests.conftest import ROOT
 from tests.endpoint.hosts import A2, CONFIG, A, B, config
 from tioption.endpoint.aio import AsyncHost, FlowWriter, Positions, open_connection, start_server
 from tioption.endpoint.config import StackConfig
@@ -334,3 +339,18 @@ def test_sleeping_takes_no_time() -> None:
     loop.run_until_complete(main())
     assert loop.time() == pytest.approx(100_000)
     loop.close()
+
+
+def test_the_example_of_the_reference() -> None:
+    page = (ROOT / "docs/reference/endpoint.md").read_text()
+    code, printed = re.findall(r"```(?:python|text)\n(.*?)```", page, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.stdout, done.stderr) == (printed, "")
+
+
+def test_the_package_s_names_load_on_first_use() -> None:
+    code = "import sys, tioption.endpoint as e; print('asyncio' in sys.modules, [getattr(e, one) for one in dir(e)])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.startswith("False [")
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        tioption.endpoint.nothing  # noqa: B018

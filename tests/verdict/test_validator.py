@@ -142,3 +142,16 @@ def test_the_window_of_a_flow_is_the_largest_on_any_of_its_transports() -> None:
         talk.observed[at] = one._replace(sent=shut)
     talk.resume()
     assert "RES-04" not in {one.rule for one in validated(talk).findings()}
+
+
+def test_a_syn_with_the_option_may_be_overtaken_by_the_one_without() -> None:
+    """LEG-04: both are the opener's, and networks reorder."""
+    talk = Conversation(3)
+    transport = talk.transport()
+    transport.syn(option=None)
+    transport.syn()
+    transport.syn_ack(option=None)
+    transport.ack(option=None)
+    validator = validated(talk)
+    assert [(one.rule, one.frame) for one in validator.findings()] == [("LEG-04", 2)]
+    assert validator.judged[0].outcome.verdict is Verdict.LEGACY

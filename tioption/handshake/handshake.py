@@ -144,6 +144,8 @@ class Handshake:
                 return Event.SYN_SAME, ()
             if option is None:
                 return Event.SYN_STRIPPED, ()
+            if before.option is None and option.tifid.second == 0:
+                return Event.SYN_OVERTAKEN, ()
             return Event.SYN_CHANGED, _changes("EST-09", before.option, option)
         if option is None:
             return Event.SYN_PLAIN, ()

@@ -288,7 +288,7 @@ class Answerer:
     def _answer_syn(self, event: Event | None, handle: Handle, isn: int, now: int) -> list[Effect]:
         if self._refused:
             return [SendReset("the resume names no flow that could go on there")]
-        if event in {Event.SYN_SAME, Event.SYN_STRIPPED, Event.SYN_CHANGED}:
+        if event in {Event.SYN_SAME, Event.SYN_STRIPPED, Event.SYN_OVERTAKEN, Event.SYN_CHANGED}:
             return [] if self._done else [SendSynAck(self._answer)]  # with what it had the first time (EST-09)
         self._isn = isn
         offer = self.handshake.offer

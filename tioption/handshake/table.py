@@ -46,6 +46,7 @@ class Event(Enum):
     SYN_SAME = "SYN again"
     SYN_CHANGED = "SYN again, option changed"
     SYN_STRIPPED = "SYN again, option gone"
+    SYN_OVERTAKEN = "SYN of a new flow, after the same without option"
     PEER_SYN = "SYN of the other side"
     ANSWER_RIGHT = "SYN-ACK with the option"
     ANSWER_WRONG = "SYN-ACK with wrong values"
@@ -109,6 +110,7 @@ _ROWS: Final[dict[State, dict[Event, Step]]] = {
         _E.RESET: Step(_S.FAILED),
     },
     _S.PLAIN: {
+        _E.SYN_OVERTAKEN: Step(_S.PLAIN, "LEG-04"),  # it was sent before the one without the option, and came later
         _E.SYN_CHANGED: Step(_S.PLAIN, "EST-09"),
         _E.PEER_SYN: Step(_S.CROSSED),
         _E.ANSWER_UNASKED: Step(_S.PLAIN, "EST-03"),
