@@ -11,7 +11,6 @@ from tests.conftest import needs
 from tioption.build.capture_file import pcap
 from tioption.build.packet import Host, TcpHeader, tcp_frame, tcp_segment
 from tioption.capture.segment import ACK, PSH
-from tioption.checksum import checksum
 
 A4 = Host("192.0.2.1", 40000, bytes.fromhex("020000000001"))
 B4 = Host("198.51.100.2", 9000, bytes.fromhex("020000000002"))

@@ -29,7 +29,7 @@ class Path:
         self.rule: Callable[[TcpSegment, Way], TcpSegment | None] = lambda segment, _way: segment
         self.seen: list[tuple[Way, Ports, TcpSegment]] = []
 
-    def process(self, packet: bytes, way: Way, now_ns: int) -> Sequence[tuple[int, Way, bytes]]:  # noqa: ARG002
+    def process(self, packet: bytes, way: Way, now_ns: int) -> Sequence[tuple[int, Way, bytes]]:
         ip = read_ip(packet)
         ports, segment = read(ip.source, ip.destination, ip.payload)
         self.seen.append((way, ports, segment))

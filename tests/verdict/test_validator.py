@@ -7,7 +7,7 @@ import pytest
 from tests.flow.test_connection import built
 from tioption.build.catalogue import SCENARIOS
 from tioption.build.conversation import Conversation
-from tioption.capture.segment import ACK
+from tioption.capture.segment import ACK, PSH
 from tioption.rules import Severity
 from tioption.seq import SEQ32
 from tioption.verdict.outcome import Outcome, Verdict
@@ -155,3 +155,35 @@ def test_a_syn_with_the_option_may_be_overtaken_by_the_one_without() -> None:
     validator = validated(talk)
     assert [(one.rule, one.frame) for one in validator.findings()] == [("LEG-04", 2)]
     assert validator.judged[0].outcome.verdict is Verdict.LEGACY
+
+
+def test_an_option_after_a_syn_without_one_is_judged_by_the_syn_ack_only() -> None:
+    """LEG-01, LEG-05: what the SYN-ACK had is not known where none was captured."""
+    talk = Conversation(3)
+    transport = talk.connect()
+    third = talk.observed[-1].sent
+    transport.close()
+    talk.wait(200_000_000_000)
+    late = talk.transport(client=third.source)
+    late.isn = transport.isn
+    late.syn(option=None)
+    late.emit("A", ACK, seq=third.header.seq, ack=third.header.ack, options=third.header.options)
+    assert not list(validated(talk).findings())
+
+
+def test_positions_judge_nobody_where_the_flow_s_beginning_is_missing() -> None:
+    talk = Conversation(3)
+    talk.connect().send("A", 100)
+    talk.streams["A"].octets += bytes(10)
+    second = talk.resume()
+    second.resend("A")
+    second.fin("A")
+    third = talk.resume()
+    third.emit("A", ACK | PSH, payload=b"beyond the end")
+    found = [(one.rule, one.severity) for one in validated(talk).findings()]
+    assert ("RES-15", Severity.VIOLATION) in found
+    validator = Validator()
+    for segment in built(talk):
+        if segment.frame > 3:
+            validator.observe(segment)
+    assert [one.severity for one in validator.findings() if one.rule == "RES-15"] == [Severity.NOTE]

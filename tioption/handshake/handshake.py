@@ -207,6 +207,8 @@ class Handshake:
         if option is None:
             # A FIN takes a number of the sequence space as data does: it is no third ACK, which must have been lost.
             return (Event.DATA_PLAIN if segment.payload_length or segment.fin else Event.CONFIRM_PLAIN), ()
+        if self._syn is not None and self._syn.option is None and self._answer is None:
+            return Event.STRAY, ()  # a SYN that has lost its option, and nobody knows what the SYN-ACK had (LEG-05)
         differences = tuple(self._confirmation_differences(option))
         return (Event.CONFIRM_RIGHT if _passable(differences) else Event.CONFIRM_WRONG), differences
 

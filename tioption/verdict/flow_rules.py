@@ -326,7 +326,7 @@ class FlowBook:
         if place.resume is not None and place.resume.bytes_gone and segment.payload_length:
             place.resume.bytes_gone = False
             text = "data follows although bytes between the streams are gone (a proxy had acknowledged them)"
-            yield _finding("RES-14", segment, None, text)
+            yield _demoted(_finding("RES-14", segment, None, text), place.entry)
         if place.transport is not None and place.resume is not None:
             yield from self._beyond_the_end(connection, segment, place)
         for resume in place.left_by[-_RIVALS:]:
@@ -343,7 +343,7 @@ class FlowBook:
         last = SEQ48.add(place.transport.position(segment), segment.payload_length)
         if ended.count(last) > ended.fin:
             text = "data beyond the end that this stream had before the resume"
-            yield _finding("RES-15", segment, None, text, _hex(ended, ended.fin), f"{last:012x}")
+            yield _demoted(_finding("RES-15", segment, None, text, _hex(ended, ended.fin), f"{last:012x}"), place.entry)
 
     def _on_the_old(self, connection: Connection, segment: Segment, resume: Resume) -> Iterator[Finding]:
         """RES-07, RES-09 and RES-11: what still happens on a transport that is being left."""
@@ -376,6 +376,12 @@ def _finding(
     rule: str, segment: Segment, offset: int | None, text: str, expected: str = "", found: str = ""
 ) -> Finding:
     return Finding(rule, severity_of(rule), text, offset, segment.frame, expected, found)
+
+
+def _demoted(finding: Finding, entry: FlowEntry | None) -> Finding:
+    """A finding on positions, which judges nobody where the capture lacks the flow's beginning."""
+    known = entry is not None and entry.flow.from_start
+    return finding if known else finding._replace(severity=Severity.NOTE)
 
 
 def _between(earlier: int | None, later: int | None) -> int | None:
