@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Outcome, needs
 from tests.endpoint.simulation import Plan, plan, play, run, segments
 from tioption.build.capture_file import pcap
 from tioption.capture import Capture, Segment
@@ -68,3 +69,17 @@ def test_a_failure_replays_with_one_command(tmp_path: Path) -> None:
     assert lines[0].startswith("Plan(seed=3,")
     assert all(json.loads(line)["name"] for line in lines if line.startswith("{"))
     assert {path.name for path in tmp_path.iterdir()} == {"x-a.pcap", "x-b.pcap"}
+
+
+@pytest.mark.parametrize("seed", [56, 74, 391, 988, 6226, 6733])
+def test_wireshark_s_plugin_agrees_on_what_passed_both_hosts(
+    seed: int, tmp_path: Path, tiopt: Callable[..., Outcome]
+) -> None:
+    """Segments late, repeated and out of order, several transports a flow."""
+    needs("tshark")
+    result = run(plan(seed))
+    for name, tap in zip("ab", result.network.taps, strict=True):
+        path = tmp_path / f"{name}.pcap"
+        path.write_bytes(pcap(((one.time_ns, one.packet) for one in tap), 101))
+        outcome = tiopt("wireshark", "check", path)
+        assert outcome.status == 0, outcome.out
