@@ -6,7 +6,7 @@ Source: §III and Fig. 1 of the paper; OPT-01 … OPT-07; RFC 9293 §3.1 for the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -309,6 +309,12 @@ def walk(area: bytes, length: int | None = None, kinds: Kinds = DEFAULT_KINDS) -
         offset += needed
     if captured < length:
         yield TcpOption(None, captured, b"", Fault.CUT)
+
+
+def counted_option(options: Iterable[TcpOption]) -> FlowOption | None:
+    """The flow option that counts: none where receivers ignore what there is (OPT-04 … OPT-06)."""
+    flows = [option.flow for option in options if option.flow is not None]
+    return flows[0] if len(flows) == 1 and flows[0].tifid.first else None
 
 
 def _fault(needed: int, room: int, captured: int) -> Fault | None:

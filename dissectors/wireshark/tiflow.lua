@@ -369,7 +369,11 @@ local definition = {
       text = "RES-13: A SYN-ACK that is sent again has the TIAck of the first, even where more data has arrived since." },
     { rule = "RES-14", severity = "violation", name = "tiflow.expert.res-14",
       text = "RES-14: An initiator sends RST and reports an error where the responder's TIAck is below its oldest unacknowledged position or above its next one, and never skips bytes." },
+    { rule = "RES-14", severity = "note", name = "tiflow.expert.res-14.note",
+      text = "RES-14: An initiator sends RST and reports an error where the responder's TIAck is below its oldest unacknowledged position or above its next one, and never skips bytes." },
     { rule = "RES-15", severity = "violation", name = "tiflow.expert.res-15",
+      text = "RES-15: A host that had closed its stream sends again what is missing and then its FIN, its peer absorbs the repeat, and a TIAck one past the end is accepted after the FIN." },
+    { rule = "RES-15", severity = "note", name = "tiflow.expert.res-15.note",
       text = "RES-15: A host that had closed its stream sends again what is missing and then its FIN, its peer absorbs the repeat, and a TIAck one past the end is accepted after the FIN." },
     { rule = "RES-16", severity = "warning", name = "tiflow.expert.res-16",
       text = "RES-16: A responder holds no more than 2 pending resumes for a flow, takes the first whose third ACK is valid, and resets the rest." },
@@ -433,6 +437,7 @@ local definition = {
     },
     ["plain"] = {
       SYN_CHANGED = { "plain", "EST-09" },
+      SYN_OVERTAKEN = { "plain", "LEG-04" },
       PEER_SYN = { "crossed" },
       ANSWER_UNASKED = { "plain", "EST-03" },
       CONFIRM_RIGHT = { "legacy", "LEG-01" },
@@ -518,6 +523,7 @@ local definition = {
     },
     ["settled"] = {
       COPY = { "settled", "OPT-09" },
+      CROSSING_COPY = { "settled", "EST-13" },
       STRAY = { "settled", "OPT-09" },
     },
     ["unconfirmed"] = {
@@ -995,8 +1001,9 @@ do -- 50_handshake.lua
 -- The handshake as an observer sees it: what each segment is to it, and which rule it breaks. The twin of
 -- tioption/handshake/handshake.py; the table of states itself is generated.
 
-local hex24, hex48, difference48 = ti.hex24, ti.hex48, ti.difference48
-local SYN, RST, ACK = 2, 4, 16
+local hex24, hex48, difference48, difference32 = ti.hex24, ti.hex48, ti.difference48, ti.difference32
+local FIN, SYN, RST, ACK = 1, 2, 4, 16
+local POW32 = 4294967296
 local flag, same = ti.flag, ti.same_option
 
 function ti.new_handshake()
@@ -1099,6 +1106,9 @@ local function classify_syn(handshake, segment, option, opener)
     if not option then
       return "SYN_STRIPPED"
     end
+    if not before.option and option.second == 0 then
+      return "SYN_OVERTAKEN"
+    end
     return "SYN_CHANGED", changes("EST-09", before.option, option)
   end
   if not option then
@@ -1131,8 +1141,24 @@ local function classify_answer(handshake, segment, option)
   return passable(differences) and "ANSWER_RIGHT" or "ANSWER_WRONG", differences
 end
 
+-- An option after the confirmation: a copy, which may have crossed what the answerer said meanwhile.
+local function classify_copy(handshake, segment, option)
+  local known, answer = handshake.confirmation, handshake.answer
+  if not known and answer then
+    known = { variant = answer.variant, tifid = answer.tifid, tiseq = answer.tiack, tiack = answer.tiseq }
+  end
+  if not same(option, known) then
+    return "STRAY"
+  end
+  local first = handshake.answered and (handshake.answered.seq + 1) % POW32
+  return handshake.state == "settled" and segment.ack == first and "CROSSING_COPY" or "COPY"
+end
+
 local function classify_opener(handshake, segment, option)
-  local state = handshake.state
+  local state, answered, syn = handshake.state, handshake.answered, handshake.syn
+  if answered and flag(segment.flags, ACK) and difference32(segment.ack, (answered.seq + 1) % POW32) < 0 then
+    return nil -- a late copy from an earlier connection: its receiver refuses it
+  end
   if state == "unconfirmed" and not option then
     return nil
   end
@@ -1140,10 +1166,13 @@ local function classify_opener(handshake, segment, option)
     if not option then
       return nil
     end
-    return same(option, handshake.confirmation) and "COPY" or "STRAY"
+    return classify_copy(handshake, segment, option)
   end
   if not option then
-    return segment.payload > 0 and "DATA_PLAIN" or "CONFIRM_PLAIN"
+    return (segment.payload > 0 or flag(segment.flags, FIN)) and "DATA_PLAIN" or "CONFIRM_PLAIN"
+  end
+  if syn and not syn.option and not answered then
+    return "STRAY" -- nobody knows what the SYN-ACK had
   end
   local differences = confirmation_differences(handshake, option)
   return passable(differences) and "CONFIRM_RIGHT" or "CONFIRM_WRONG", differences
@@ -1363,6 +1392,7 @@ function ti.offered(segment, connection, offer)
   local server, client = address(first.server), address(first.client)
   local turned = address(connection.client) == server and server ~= client
   local forward, reverse = positions(flow, true), positions(flow, false)
+  flow.window = math.min(math.max(flow.window or 0, old.forward.window, old.reverse.window), MOST_WINDOW)
   local resume = {
     offer = offer,
     from = latest,
@@ -1370,7 +1400,7 @@ function ti.offered(segment, connection, offer)
     turned = turned,
     own = turned and reverse or forward,
     other = turned and forward or reverse,
-    window = math.min(math.max(old.forward.window, old.reverse.window), MOST_WINDOW),
+    window = flow.window,
     sent_on_old = carrying(latest, not turned).sent,
     syn_frame = segment.number,
   }
@@ -1448,6 +1478,10 @@ function ti.confirmed(segment, connection)
   end
   local anchored = anchors(handshake.answer, handshake.confirmation)
   if not resume then
+    local known = ti.named[name_of(answer)]
+    if known and known.transports[1] and connection.first_frame < known.transports[1].connection.first_frame then
+      return found -- its third ACK comes late: others carry the flow by now
+    end
     local flow = connection.flow
     if not flow or #flow.transports > 0 then
       flow = new_flow(answer)
@@ -1503,7 +1537,8 @@ local function beyond_the_end(found, segment, sender)
   local anchor = sender.forward ~= transport.turned and transport.anchors.forward or transport.anchors.reverse
   local last = add48(anchor, ti.place(sender.own, segment.seq) + segment.payload)
   if count_of(ended, last) > ended.fin then
-    add(found, "RES-15", "expected " .. at(ended, ended.fin) .. ", found " .. hex48(last))
+    local demoted = not from_start(connection.flow) and "note" or nil
+    add(found, "RES-15", "expected " .. at(ended, ended.fin) .. ", found " .. hex48(last), demoted)
   end
 end
 
@@ -1531,7 +1566,7 @@ function ti.carried(segment, sender)
   local resume = connection.resume
   if resume and resume.bytes_gone and segment.payload > 0 then
     resume.bytes_gone = false
-    add(found, "RES-14")
+    add(found, "RES-14", nil, not from_start(connection.flow) and "note" or nil)
   end
   if connection.transport and resume then
     beyond_the_end(found, segment, sender)
@@ -1616,7 +1651,7 @@ local function keep_alone(found, segment, connection, alone, event)
       connection.malformed = true
     end
     local echoed = event == "ANSWER_ECHO" and one.rule == "OPT-07"
-    local repeated = (event == "COPY" or event == "STRAY") and one.rule == "EST-11"
+    local repeated = (event == "COPY" or event == "CROSSING_COPY" or event == "STRAY") and one.rule == "EST-11"
     if not echoed and not repeated then
       if one.rule == "OPT-01" and connection.handshake.offer then
         one.severity = definition.rules["OPT-01"].severity -- the connection speaks our option
@@ -1631,7 +1666,7 @@ local function beside_flows(segment, connection, sender, event, before)
   if (event == "SYN_NEW" or event == "SYN_RESUME") and before == "idle" and handshake.offer then
     connection.syn_time = segment.time
     found = ti.offered(segment, connection, handshake.offer)
-  elseif event == "ANSWER_RIGHT" then
+  elseif event == "ANSWER_RIGHT" and handshake.state ~= before then
     found = ti.answered(segment, connection)
   elseif handshake.state == "confirmed" and before ~= "confirmed" and before ~= "asked-again" then
     found = ti.confirmed(segment, connection)

@@ -13,8 +13,8 @@ from tioption.build.catalogue import SCENARIOS
 from tioption.capture import Segment
 from tioption.flow import Connection, ConnectionTable
 from tioption.handshake import TABLE, Event, Handshake, HandshakeSegment, State
-from tioption.option import FlowOption, Tifid, Variant
-from tioption.verdict.validator import counted_option, handshake_segment
+from tioption.option import FlowOption, Tifid, Variant, counted_option
+from tioption.verdict.validator import handshake_segment
 
 # The rules that one handshake alone can show, by the table or by its differences.
 HANDSHAKE_RULES = {rule for row in TABLE.values() for _, rule in row.values() if rule is not None}

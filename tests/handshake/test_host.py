@@ -281,6 +281,22 @@ class TestResume:
         a.resume(mine, 100)
         assert a.received(rst(from_opener=False), 1) == [ResumeFailed("reset")]
 
+    def test_a_syn_of_the_other_side_is_no_answer_to_a_resume(self) -> None:
+        at_a, mine, *_ = both()
+        a = opener(at_a)
+        a.resume(mine, 100)
+        reset, failed = a.received(syn(None, 900)._replace(opener=False), 0)
+        assert isinstance(reset, SendReset)
+        assert failed == ResumeFailed("crossed")
+        assert not mine.resuming
+
+    def test_a_fin_confirms_as_data_does_where_the_third_ack_was_lost(self) -> None:
+        at_a, mine, at_b, theirs = both()
+        b = answerer(at_b)
+        b.received(syn(sent(opener(at_a).resume(mine, 100))), HANDLE, 500, 1)
+        fin = ack(None)._replace(fin=True)
+        assert b.received(fin, HANDLE, 500, 1) == [Resumed(theirs, own=0x14B, other=0x275)]
+
     def test_a_resume_syn_never_goes_without_the_option(self) -> None:
         at_a, mine, *_ = both()
         a = opener(at_a)
@@ -562,3 +578,13 @@ def test_a_resume_ends_in_one_flow_at_both_or_in_an_error(fates: list[Fate]) -> 
         assert isinstance(mine, Resumed)
     if perfect:
         assert isinstance(theirs, Resumed)
+
+
+def test_identifiers_that_have_rested_are_not_kept_for_ever() -> None:
+    """SEC-04: nobody may ever ask for them again."""
+    registry = FlowRegistry()
+    for number in range(1, 1001):
+        flow = Flow(FlowName(Variant.FLOW_D, Tifid(number << 24 | number)), False, 0, 0, 0)
+        assert registry.add(flow, number * SECOND)
+        registry.end(flow.name, number * SECOND)
+    assert registry.resting <= 241

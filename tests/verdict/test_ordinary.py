@@ -104,6 +104,17 @@ def test_on_every_scenario(name: str, generation: int, tmp_path: Path) -> None:
     agree(path, generation, talk.kinds)
 
 
+def test_on_a_fin_in_place_of_the_third_ack(tmp_path: Path) -> None:
+    talk = Conversation(3)
+    transport = talk.transport()
+    transport.syn()
+    transport.syn_ack()
+    transport.fin("A")
+    talk.write(tmp_path / "fin.pcap")
+    rows, *_ = agree(tmp_path / "fin.pcap")
+    assert rows[0]["verdict"] == "unconfirmed"
+
+
 @pytest.mark.parametrize("path", sorted((SHARED / "captures").glob("*.pcap*")), ids=lambda path: path.name)
 def test_on_captures_of_others(path: Path) -> None:
     agree(path)

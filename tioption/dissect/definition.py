@@ -88,6 +88,8 @@ OTHER_SEVERITIES: Final[dict[str, tuple[Severity, ...]]] = {
     "MAP-07": (Severity.NOTE,),
     "RES-02": (Severity.NOTE,),
     "RES-04": (Severity.NOTE,),
+    "RES-14": (Severity.NOTE,),
+    "RES-15": (Severity.NOTE,),
     "SEC-05": (Severity.NOTE,),
 }
 """Severities that a finding can have beside its rule's own."""

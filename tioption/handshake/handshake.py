@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tioption.handshake.table import Event, State, step
 from tioption.option import FlowOption, Tifid
-from tioption.seq import SEQ48
+from tioption.seq import SEQ32, SEQ48
 
 
 class HandshakeSegment(NamedTuple):
@@ -30,6 +30,9 @@ class HandshakeSegment(NamedTuple):
     seq: int
     payload_length: int = 0
     option: FlowOption | None = None
+    fin: bool = False
+    ack_number: int | None = None
+    """The header's acknowledgment number, 32 bits; None where nobody asked."""
 
 
 class Difference(NamedTuple):
@@ -141,6 +144,8 @@ class Handshake:
                 return Event.SYN_SAME, ()
             if option is None:
                 return Event.SYN_STRIPPED, ()
+            if before.option is None and option.tifid.second == 0:
+                return Event.SYN_OVERTAKEN, ()
             return Event.SYN_CHANGED, _changes("EST-09", before.option, option)
         if option is None:
             return Event.SYN_PLAIN, ()
@@ -189,16 +194,33 @@ class Handshake:
     def _classify_opener(self, segment: HandshakeSegment) -> tuple[Event | None, tuple[Difference, ...]]:
         """The opener's segments after its SYN: the confirmation, its copies, and everything later."""
         option = segment.option
+        if self._answer is not None and segment.ack and segment.ack_number is not None:
+            first = SEQ32.add(self._answer.seq, 1)
+            if SEQ32.precedes(segment.ack_number, first):
+                return None, ()  # a late copy from an earlier connection: its receiver refuses it
         if self.state is State.UNCONFIRMED and option is None:
             return None, ()
         if self.state in {State.CONFIRMED, State.SETTLED, State.LEGACY}:
             if option is None:
                 return None, ()
-            return (Event.COPY if option == self.confirmation else Event.STRAY), ()
+            return self._classify_copy(segment), ()
         if option is None:
-            return (Event.DATA_PLAIN if segment.payload_length else Event.CONFIRM_PLAIN), ()
+            # A FIN takes a number of the sequence space as data does: it is no third ACK, which must have been lost.
+            return (Event.DATA_PLAIN if segment.payload_length or segment.fin else Event.CONFIRM_PLAIN), ()
+        if self._syn is not None and self._syn.option is None and self._answer is None:
+            return Event.STRAY, ()  # a SYN that has lost its option, and nobody knows what the SYN-ACK had (LEG-05)
         differences = tuple(self._confirmation_differences(option))
         return (Event.CONFIRM_RIGHT if _passable(differences) else Event.CONFIRM_WRONG), differences
+
+    def _classify_copy(self, segment: HandshakeSegment) -> Event:
+        """An option after the confirmation: a copy, which may have crossed what the answerer said meanwhile."""
+        confirmation = self.confirmation
+        if confirmation is None and self.answer is not None:  # the third ACK was lost, or comes only now
+            confirmation = self.ruled_confirmation()
+        if segment.option != confirmation:
+            return Event.STRAY
+        unheard = self._answer is not None and segment.ack_number == SEQ32.add(self._answer.seq, 1)
+        return Event.CROSSING_COPY if unheard and self.state is State.SETTLED else Event.COPY
 
     def _confirmation_differences(self, option: FlowOption) -> list[Difference]:
         """What is wrong with the third segment's option beside those before it."""

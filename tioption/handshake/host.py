@@ -182,6 +182,9 @@ class Opener:
             return self._failed("reset") if self._flow is not None else []
         if observation.event is Event.PEER_SYN:  # a simultaneous open is plain TCP for both (EST-14)
             self._done = True
+            if self._flow is not None:  # and plain TCP is no resume (LEG-06)
+                why = "the resume was not answered as one"
+                return [SendReset(why), *self._failed("crossed")]
             return [SendSynAck(None), FellBack(observation.state.value)]
         answered_plainly = before is State.PLAIN  # to a SYN without the option every answer is plain TCP
         if not segment.syn or not segment.ack or (before is observation.state and not answered_plainly):
@@ -285,7 +288,7 @@ class Answerer:
     def _answer_syn(self, event: Event | None, handle: Handle, isn: int, now: int) -> list[Effect]:
         if self._refused:
             return [SendReset("the resume names no flow that could go on there")]
-        if event in {Event.SYN_SAME, Event.SYN_STRIPPED, Event.SYN_CHANGED}:
+        if event in {Event.SYN_SAME, Event.SYN_STRIPPED, Event.SYN_OVERTAKEN, Event.SYN_CHANGED}:
             return [] if self._done else [SendSynAck(self._answer)]  # with what it had the first time (EST-09)
         self._isn = isn
         offer = self.handshake.offer

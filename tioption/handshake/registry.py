@@ -87,6 +87,11 @@ class FlowRegistry:
     def __len__(self) -> int:
         return len(self._flows)
 
+    @property
+    def resting(self) -> int:
+        """Identifiers of flows that are over, kept from being issued again."""
+        return len(self._resting)
+
     def find(self, name: FlowName, now: int) -> Flow | None:
         """The flow of this name, None where it is unknown or has expired (RES-05, RES-21)."""
         flow = self._flows.get(name)
@@ -133,8 +138,13 @@ class FlowRegistry:
 
     def end(self, name: FlowName, now: int) -> None:
         """The flow is over; its identifier rests."""
-        if self._flows.pop(name, None) is not None:
-            self._resting[name] = now + self.limits.quarantine
+        if self._flows.pop(name, None) is None:
+            return
+        self._resting.pop(name, None)
+        self._resting[name] = now + self.limits.quarantine
+        # The oldest rest first, and all rest equally long: what nobody asks for again must not stay for ever.
+        while (first := next(iter(self._resting))) != name and now >= self._resting[first]:
+            del self._resting[first]
 
     def expire(self, now: int) -> list[Flow]:
         """End every flow that has slept too long; each one's application gets ETIMEDOUT (RES-21)."""

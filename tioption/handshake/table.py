@@ -46,6 +46,7 @@ class Event(Enum):
     SYN_SAME = "SYN again"
     SYN_CHANGED = "SYN again, option changed"
     SYN_STRIPPED = "SYN again, option gone"
+    SYN_OVERTAKEN = "SYN of a new flow, after the same without option"
     PEER_SYN = "SYN of the other side"
     ANSWER_RIGHT = "SYN-ACK with the option"
     ANSWER_WRONG = "SYN-ACK with wrong values"
@@ -59,6 +60,7 @@ class Event(Enum):
     CONFIRM_PLAIN = "ACK without option"
     DATA_PLAIN = "data without option"
     COPY = "the confirming option again"
+    CROSSING_COPY = "the confirming option again, from before the answerer was heard"
     STRAY = "an option out of place"
     PEER_TALKS = "the answerer's first segment after its SYN-ACK"
     RESET = "RST"
@@ -108,6 +110,7 @@ _ROWS: Final[dict[State, dict[Event, Step]]] = {
         _E.RESET: Step(_S.FAILED),
     },
     _S.PLAIN: {
+        _E.SYN_OVERTAKEN: Step(_S.PLAIN, "LEG-04"),  # it was sent before the one without the option, and came later
         _E.SYN_CHANGED: Step(_S.PLAIN, "EST-09"),
         _E.PEER_SYN: Step(_S.CROSSED),
         _E.ANSWER_UNASKED: Step(_S.PLAIN, "EST-03"),
@@ -194,6 +197,7 @@ _ROWS: Final[dict[State, dict[Event, Step]]] = {
     },
     _S.SETTLED: {
         _E.COPY: Step(_S.SETTLED, "OPT-09"),
+        _E.CROSSING_COPY: Step(_S.SETTLED, "EST-13"),  # both were under way at once
         _E.STRAY: Step(_S.SETTLED, "OPT-09"),
     },
     _S.UNCONFIRMED: {

@@ -296,6 +296,7 @@ static inline int classify_answer(const struct tracker *t, const struct connecti
 }
 
 static inline int classify_opener(const struct tracker *t, const struct connection *c, const struct record *r, const struct flow_option *o) {
+    if (c->seen_answer && r->flags & ACK && (int32_t)(r->ack - (c->reverse.isn + 1)) < 0) return o->there ? STRANGE : NOTHING;
     if (o->there) {
         int ruled = c->answered && o->kind == c->kind && o->tifid == c->tifid && o->tiseq == c->s_a && o->tiack == c->s_b;
         if (!ruled || payload_length(r)) return STRANGE;
@@ -303,7 +304,7 @@ static inline int classify_opener(const struct tracker *t, const struct connecti
         return c->state == ANSWERED && flow_named(t, o->tifid) == NONE ? CONFIRM_RIGHT : STRANGE;
     }
     if (c->state == CONFIRMED || c->state == SETTLED || c->state == LEGACY) return NOTHING;
-    return payload_length(r) ? DATA_PLAIN : CONFIRM_PLAIN;
+    return payload_length(r) || r->flags & FIN ? DATA_PLAIN : CONFIRM_PLAIN;
 }
 
 static inline int classify(const struct tracker *t, const struct connection *c, const struct record *r, int forward, const struct flow_option *o) {

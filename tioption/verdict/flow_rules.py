@@ -66,7 +66,7 @@ class Resume:
 class FlowEntry:
     """A flow and the attempts to resume it."""
 
-    __slots__ = ("findings", "flow", "frames", "kept", "resumes", "serial", "times")
+    __slots__ = ("findings", "flow", "frames", "kept", "resumes", "serial", "times", "window")
 
     def __init__(self, flow: TiFlow, serial: int) -> None:
         """A flow without transports; it is the `serial`-th of the capture, from 1."""
@@ -81,6 +81,8 @@ class FlowEntry:
         """The indexes of those of its transports that have not been given up."""
         self.findings: list[Finding] = []
         """What is wrong between its transports."""
+        self.window = 0
+        """The largest window advertised on those it has left (RES-04)."""
 
 
 class Place:
@@ -149,11 +151,10 @@ class FlowBook:
         turned = connection.client.address == server != client
         forward, reverse = entry.flow.forward, entry.flow.reverse
         own, other = (reverse, forward) if turned else (forward, reverse)
-        window = min(max(old.forward.window, old.reverse.window), MOST_WINDOW)
+        entry.window = min(max(entry.window, old.forward.window, old.reverse.window), MOST_WINDOW)
         mine = entry.flow.transports[-1].place(forward=not turned)
-        resume = Resume(
-            *(offer, old, own, other), turned=turned, window=window, sent_on_old=mine.sent, syn_frame=segment.frame
-        )
+        sent, frame = mine.sent, segment.frame
+        resume = Resume(offer, old, own, other, turned=turned, window=entry.window, sent_on_old=sent, syn_frame=frame)
         self._places[connection.index] = Place(entry, resume)
         entry.resumes.append(resume)
         if (before := self._places.get(old.index)) is not None:
@@ -279,6 +280,8 @@ class FlowBook:
         if place.resume is None or place.entry is None:
             key = FlowKey(answer.variant, answer.tifid)
             before = self.entry(key)
+            if before is not None and connection.first_frame < before.flow.transports[0].connection.first_frame:
+                return  # its third ACK comes late: others carry the flow by now
             serial = self._ledger.serial(connection, key)
             # Without its SYN nobody knows whether the transport opened the flow or resumed it.
             opened = handshake.offer is not None and not handshake.resumes
@@ -323,7 +326,7 @@ class FlowBook:
         if place.resume is not None and place.resume.bytes_gone and segment.payload_length:
             place.resume.bytes_gone = False
             text = "data follows although bytes between the streams are gone (a proxy had acknowledged them)"
-            yield _finding("RES-14", segment, None, text)
+            yield _demoted(_finding("RES-14", segment, None, text), place.entry)
         if place.transport is not None and place.resume is not None:
             yield from self._beyond_the_end(connection, segment, place)
         for resume in place.left_by[-_RIVALS:]:
@@ -340,7 +343,7 @@ class FlowBook:
         last = SEQ48.add(place.transport.position(segment), segment.payload_length)
         if ended.count(last) > ended.fin:
             text = "data beyond the end that this stream had before the resume"
-            yield _finding("RES-15", segment, None, text, _hex(ended, ended.fin), f"{last:012x}")
+            yield _demoted(_finding("RES-15", segment, None, text, _hex(ended, ended.fin), f"{last:012x}"), place.entry)
 
     def _on_the_old(self, connection: Connection, segment: Segment, resume: Resume) -> Iterator[Finding]:
         """RES-07, RES-09 and RES-11: what still happens on a transport that is being left."""
@@ -373,6 +376,12 @@ def _finding(
     rule: str, segment: Segment, offset: int | None, text: str, expected: str = "", found: str = ""
 ) -> Finding:
     return Finding(rule, severity_of(rule), text, offset, segment.frame, expected, found)
+
+
+def _demoted(finding: Finding, entry: FlowEntry | None) -> Finding:
+    """A finding on positions, which judges nobody where the capture lacks the flow's beginning."""
+    known = entry is not None and entry.flow.from_start
+    return finding if known else finding._replace(severity=Severity.NOTE)
 
 
 def _between(earlier: int | None, later: int | None) -> int | None:

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 from tioption.capture.segment import ACK, FIN, RST, SYN, Segment
 from tioption.flow import Anchors, Connection, ConnectionTable, Direction, FlowKey, Gap, StreamAssembler, Transport
 from tioption.handshake import Handshake, State
-from tioption.option import DEFAULT_KINDS, FlowOption, Kinds
+from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, counted_option
 from tioption.seq import SEQ48
 from tioption.verdict.flow_rules import MOST_WINDOW, transport_anchors
-from tioption.verdict.validator import counted_option, handshake_segment
+from tioption.verdict.validator import handshake_segment
 
 _CARRYING: Final = frozenset({State.CONFIRMED, State.SETTLED, State.ASKED_AGAIN, State.UNCONFIRMED})
 _ANSWERED: Final = frozenset({State.ANSWERED, State.RESUME_ANSWERED})

@@ -51,6 +51,8 @@ def handshake_findings(
     if rule is not None and not (rule == "OPT-09" and segment.flags & FIN):  # on a FIN it is OPT-10
         severity = _severity(rule, before, event)
         text = _TEXTS.get(rule, rule)
+        if event is Event.SYN_OVERTAKEN:
+            text = "the SYN with the option comes after the one without: it was overtaken, or the option was put back"
         expected = ", ".join(f"{one.field} {one.expected}" for one in details)
         found = ", ".join(f"{one.field} {one.found}" for one in details)
         yield Finding(rule, severity, text, offset, segment.frame, expected, found)

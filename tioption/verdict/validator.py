@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tioption.capture.segment import ACK, RST, SYN, Segment
+from tioption.capture.segment import ACK, FIN, RST, SYN, Segment
 from tioption.flow import GENERATION, Connection, ConnectionTable
 from tioption.handshake import Event, Handshake, HandshakeSegment, Observation, State
-from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, TcpOption, Variant
+from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, Variant, counted_option
 from tioption.rules import Severity, severity_of
 from tioption.verdict.flow_rules import FlowBook, FlowEntry
 from tioption.verdict.handshake_rules import handshake_findings
@@ -133,7 +133,7 @@ class Validator:
         explained = set()
         if event is Event.ANSWER_ECHO:
             explained |= {"OPT-07"}
-        if event in {Event.COPY, Event.STRAY}:
+        if event in {Event.COPY, Event.CROSSING_COPY, Event.STRAY}:
             explained |= {"EST-11"}
         for finding in alone:
             if finding.rule in explained:
@@ -150,7 +150,7 @@ class Validator:
         if event in {Event.SYN_NEW, Event.SYN_RESUME} and before is State.IDLE and handshake.offer is not None:
             judged.syn_time_ns = segment.time_ns
             yield from self._book.offered(connection, segment, handshake.offer, offset)
-        elif event is Event.ANSWER_RIGHT:
+        elif event is Event.ANSWER_RIGHT and observation.state is not before:
             yield from self._book.answered(connection, segment, handshake, offset)
         elif observation.state in _CONFIRMING and before not in {State.CONFIRMED, State.ASKED_AGAIN}:
             started, now = judged.syn_time_ns, segment.time_ns
@@ -232,13 +232,6 @@ def _summarised(entry: FlowEntry) -> FlowSummary:
     return FlowSummary(entry, indexes, octets, tuple(reconnects))
 
 
-def counted_option(flows: list[TcpOption]) -> FlowOption | None:
-    """The flow option that counts: none where receivers ignore what there is (OPT-04 … OPT-06)."""
-    if len(flows) != 1 or flows[0].flow is None or flows[0].flow.tifid.first == 0:
-        return None
-    return flows[0].flow
-
-
 def handshake_segment(connection: Connection, segment: Segment, option: FlowOption | None) -> HandshakeSegment:
     """The segment as the connection's handshake sees it, with the option that counts."""
     return HandshakeSegment(
@@ -249,4 +242,6 @@ def handshake_segment(connection: Connection, segment: Segment, option: FlowOpti
         seq=segment.seq,
         payload_length=segment.payload_length,
         option=option,
+        fin=bool(segment.flags & FIN),
+        ack_number=segment.ack,
     )

@@ -1,8 +1,9 @@
 -- The handshake as an observer sees it: what each segment is to it, and which rule it breaks. The twin of
 -- tioption/handshake/handshake.py; the table of states itself is generated.
 
-local hex24, hex48, difference48 = ti.hex24, ti.hex48, ti.difference48
-local SYN, RST, ACK = 2, 4, 16
+local hex24, hex48, difference48, difference32 = ti.hex24, ti.hex48, ti.difference48, ti.difference32
+local FIN, SYN, RST, ACK = 1, 2, 4, 16
+local POW32 = 4294967296
 local flag, same = ti.flag, ti.same_option
 
 function ti.new_handshake()
@@ -105,6 +106,9 @@ local function classify_syn(handshake, segment, option, opener)
     if not option then
       return "SYN_STRIPPED"
     end
+    if not before.option and option.second == 0 then
+      return "SYN_OVERTAKEN"
+    end
     return "SYN_CHANGED", changes("EST-09", before.option, option)
   end
   if not option then
@@ -137,8 +141,24 @@ local function classify_answer(handshake, segment, option)
   return passable(differences) and "ANSWER_RIGHT" or "ANSWER_WRONG", differences
 end
 
+-- An option after the confirmation: a copy, which may have crossed what the answerer said meanwhile.
+local function classify_copy(handshake, segment, option)
+  local known, answer = handshake.confirmation, handshake.answer
+  if not known and answer then
+    known = { variant = answer.variant, tifid = answer.tifid, tiseq = answer.tiack, tiack = answer.tiseq }
+  end
+  if not same(option, known) then
+    return "STRAY"
+  end
+  local first = handshake.answered and (handshake.answered.seq + 1) % POW32
+  return handshake.state == "settled" and segment.ack == first and "CROSSING_COPY" or "COPY"
+end
+
 local function classify_opener(handshake, segment, option)
-  local state = handshake.state
+  local state, answered, syn = handshake.state, handshake.answered, handshake.syn
+  if answered and flag(segment.flags, ACK) and difference32(segment.ack, (answered.seq + 1) % POW32) < 0 then
+    return nil -- a late copy from an earlier connection: its receiver refuses it
+  end
   if state == "unconfirmed" and not option then
     return nil
   end
@@ -146,10 +166,13 @@ local function classify_opener(handshake, segment, option)
     if not option then
       return nil
     end
-    return same(option, handshake.confirmation) and "COPY" or "STRAY"
+    return classify_copy(handshake, segment, option)
   end
   if not option then
-    return segment.payload > 0 and "DATA_PLAIN" or "CONFIRM_PLAIN"
+    return (segment.payload > 0 or flag(segment.flags, FIN)) and "DATA_PLAIN" or "CONFIRM_PLAIN"
+  end
+  if syn and not syn.option and not answered then
+    return "STRAY" -- nobody knows what the SYN-ACK had
   end
   local differences = confirmation_differences(handshake, option)
   return passable(differences) and "CONFIRM_RIGHT" or "CONFIRM_WRONG", differences

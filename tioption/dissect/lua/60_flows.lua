@@ -158,6 +158,7 @@ function ti.offered(segment, connection, offer)
   local server, client = address(first.server), address(first.client)
   local turned = address(connection.client) == server and server ~= client
   local forward, reverse = positions(flow, true), positions(flow, false)
+  flow.window = math.min(math.max(flow.window or 0, old.forward.window, old.reverse.window), MOST_WINDOW)
   local resume = {
     offer = offer,
     from = latest,
@@ -165,7 +166,7 @@ function ti.offered(segment, connection, offer)
     turned = turned,
     own = turned and reverse or forward,
     other = turned and forward or reverse,
-    window = math.min(math.max(old.forward.window, old.reverse.window), MOST_WINDOW),
+    window = flow.window,
     sent_on_old = carrying(latest, not turned).sent,
     syn_frame = segment.number,
   }
@@ -243,6 +244,10 @@ function ti.confirmed(segment, connection)
   end
   local anchored = anchors(handshake.answer, handshake.confirmation)
   if not resume then
+    local known = ti.named[name_of(answer)]
+    if known and known.transports[1] and connection.first_frame < known.transports[1].connection.first_frame then
+      return found -- its third ACK comes late: others carry the flow by now
+    end
     local flow = connection.flow
     if not flow or #flow.transports > 0 then
       flow = new_flow(answer)
@@ -298,7 +303,8 @@ local function beyond_the_end(found, segment, sender)
   local anchor = sender.forward ~= transport.turned and transport.anchors.forward or transport.anchors.reverse
   local last = add48(anchor, ti.place(sender.own, segment.seq) + segment.payload)
   if count_of(ended, last) > ended.fin then
-    add(found, "RES-15", "expected " .. at(ended, ended.fin) .. ", found " .. hex48(last))
+    local demoted = not from_start(connection.flow) and "note" or nil
+    add(found, "RES-15", "expected " .. at(ended, ended.fin) .. ", found " .. hex48(last), demoted)
   end
 end
 
@@ -326,7 +332,7 @@ function ti.carried(segment, sender)
   local resume = connection.resume
   if resume and resume.bytes_gone and segment.payload > 0 then
     resume.bytes_gone = false
-    add(found, "RES-14")
+    add(found, "RES-14", nil, not from_start(connection.flow) and "note" or nil)
   end
   if connection.transport and resume then
     beyond_the_end(found, segment, sender)

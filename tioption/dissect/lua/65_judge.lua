@@ -68,7 +68,7 @@ local function keep_alone(found, segment, connection, alone, event)
       connection.malformed = true
     end
     local echoed = event == "ANSWER_ECHO" and one.rule == "OPT-07"
-    local repeated = (event == "COPY" or event == "STRAY") and one.rule == "EST-11"
+    local repeated = (event == "COPY" or event == "CROSSING_COPY" or event == "STRAY") and one.rule == "EST-11"
     if not echoed and not repeated then
       if one.rule == "OPT-01" and connection.handshake.offer then
         one.severity = definition.rules["OPT-01"].severity -- the connection speaks our option
@@ -83,7 +83,7 @@ local function beside_flows(segment, connection, sender, event, before)
   if (event == "SYN_NEW" or event == "SYN_RESUME") and before == "idle" and handshake.offer then
     connection.syn_time = segment.time
     found = ti.offered(segment, connection, handshake.offer)
-  elseif event == "ANSWER_RIGHT" then
+  elseif event == "ANSWER_RIGHT" and handshake.state ~= before then
     found = ti.answered(segment, connection)
   elseif handshake.state == "confirmed" and before ~= "confirmed" and before ~= "asked-again" then
     found = ti.confirmed(segment, connection)
