@@ -24,8 +24,9 @@ from tests.middlebox.test_sequence import sack
 from tioption.build.catalogue import SCENARIOS
 from tioption.capture.segment import ACK, RST, SYN
 from tioption.middlebox import Path, Way, parse_chain
-from tioption.middlebox.live import Counts, Tun, run
+from tioption.middlebox.live import Counts, run
 from tioption.middlebox.packet import Packet
+from tioption.network import Tun
 from tioption.option import DEFAULT_KINDS, Kinds
 
 MEGABYTE = 1_000_000

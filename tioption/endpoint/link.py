@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 from typing import Final, Literal, NamedTuple, Protocol
 
-from tioption.endpoint.stack import Stack
+from tioption.network.device import Host
 
 Way = Literal["ab", "ba"]
 """From host A to host B, or back."""
@@ -38,9 +38,9 @@ class Passed(NamedTuple):
 class Network:
     """Hosts A and B, and a chain of middleboxes from A to B."""
 
-    def __init__(self, a: Stack, b: Stack, chain: Sequence[Middlebox] = (), *, latency: int = 10_000_000) -> None:
+    def __init__(self, a: Host, b: Host, chain: Sequence[Middlebox] = (), *, latency: int = 10_000_000) -> None:
         """Connect two hosts; `latency` is one way, in nanoseconds."""
-        self.hosts: tuple[Stack, Stack] = (a, b)
+        self.hosts: tuple[Host, Host] = (a, b)
         self.chain = list(chain)
         self.now = EPOCH
         self.taps: tuple[list[Passed], list[Passed]] = ([], [])

@@ -6,68 +6,18 @@ gone when they are closed, or when the process ends in whatever way.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import select
 import time
-from struct import pack
-from types import TracebackType
 from typing import Final
 
 from tioption.middlebox.box import Way
 from tioption.middlebox.chain import Path
+from tioption.network import Tun
 
-_TUNSETIFF: Final = 0x400454CA
-_IFF_TUN, _IFF_NO_PI, _IFF_TUN_EXCL = 0x0001, 0x1000, 0x8000
-_MOST_OCTETS: Final = 0x10000
 _BATCH: Final = 64
 """Packets read from one device before the other has its turn."""
 _QUIET_NS: Final = 1_000_000
 """How long nothing must come for boxes to hand on what they hold back."""
-
-
-class Tun:
-    """A TUN device: raw IP packets to and from the kernel, none of them with offloads that are not on the wire."""
-
-    def __init__(self, name: str) -> None:
-        """Make the device; raises OSError where that is not allowed, not possible, or the name is taken."""
-        self.name = name
-        self._descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            flags = _IFF_TUN | _IFF_NO_PI | _IFF_TUN_EXCL
-            fcntl.ioctl(self._descriptor, _TUNSETIFF, pack("16sH22x", name.encode(), flags))
-        except OSError:
-            os.close(self._descriptor)
-            raise
-
-    def __enter__(self) -> Tun:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Remove the device."""
-        os.close(self._descriptor)
-
-    def fileno(self) -> int:
-        """The descriptor, for select."""
-        return self._descriptor
-
-    def read(self) -> bytes | None:
-        """The next packet the kernel has sent, None where there is none now."""
-        try:
-            return os.read(self._descriptor, _MOST_OCTETS)
-        except OSError:  # none now, or the device is down
-            return None
-
-    def write(self, packet: bytes) -> bool:
-        """Give the kernel a packet; False where it does not take it."""
-        try:
-            os.write(self._descriptor, packet)
-        except OSError:
-            return False
-        return True
 
 
 class Counts:

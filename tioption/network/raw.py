@@ -1,0 +1,186 @@
+"""Ports of the machine's own addresses, taken from the kernel's TCP and spoken from user space.
+
+Linux, with CAP_NET_RAW. A packet socket hears what arrives for the ports, a raw socket sends. The kernel's TCP would
+answer what it knows nothing of by a RST; so each port is held by a listening socket whose filter drops everything: a
+segment that a listener's filter refuses is gone without an answer, and no rule of a firewall is touched. All of it ends
+with the process. Sources: packet(7), raw(7), socket(7) on SO_ATTACH_FILTER; Linux net/ipv4/tcp_ipv4.c.
+"""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from ctypes import addressof, create_string_buffer
+from ipaddress import ip_address
+from struct import Struct, pack
+from typing import Final
+
+from tioption.capture.packet_filter import Step, assemble, encode
+from tioption.checksum import checksum
+from tioption.packet import ICMP, ICMP6, TCP, pseudo_header
+
+_SO_ATTACH_FILTER: Final = 26
+_SOL_PACKET, _PACKET_AUXDATA = 263, 8
+_ETH_P_ALL, _IPV4, _IPV6 = 3, 0x0800, 0x86DD
+_CSUM_NOT_READY: Final = 1 << 3
+_STATUS: Final = Struct("=I").unpack_from
+_RECEIVE_BUFFER: Final = 1 << 22
+_MOST_OCTETS: Final = 0x10000
+_PACKET_OUTGOING: Final = 4
+_PROTOCOL, _PKTTYPE = 0xFFFFF000, 0xFFFFF004  # SKF_AD_OFF: what the kernel knows beside the octets
+
+
+def _hears(low: int, high: int) -> bytes:
+    """The filter of the packet socket: TCP to a port from `low` to `high`, and ICMP that says something went wrong."""
+    ports = (Step("jge", low, "", "drop"), Step("jge", high + 1, "drop", "pass"))
+    return encode(
+        assemble(
+            [
+                Step("ldb [k]", _PKTTYPE),
+                Step("jeq", _PACKET_OUTGOING, "drop"),
+                Step("ldh [k]", _PROTOCOL),
+                Step("jeq", _IPV6, "ipv6"),
+                Step("jeq", _IPV4, "", "drop"),
+                Step("ldb [k]", 9),
+                Step("jeq", ICMP, "pass"),
+                Step("jeq", TCP, "", "drop"),
+                Step("ldb [k]", 0),  # the header length, in units of 4 octets
+                Step("and #k", 15),
+                Step("lsh #k", 2),
+                Step("tax"),
+                Step("ldh [x+k]", 2),
+                *ports,
+                "ipv6",
+                Step("ldb [k]", 6),
+                Step("jeq", ICMP6, "pass"),
+                Step("jeq", TCP, "", "drop"),
+                Step("ldh [k]", 42),
+                *ports,
+                "pass",
+                Step("ret", _MOST_OCTETS * 2),
+                "drop",
+                Step("ret", 0),
+            ]
+        )
+    )
+
+
+def _attach(made: socket.socket, program: bytes) -> None:
+    octets = create_string_buffer(program)
+    made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pack("@HP", len(program) // 8, addressof(octets)))
+
+
+class RawPorts:
+    """A device (`Device`) for ports of this machine's addresses; ports are claimed by name, or by sending from them.
+
+    Raises PermissionError without CAP_NET_RAW.
+    """
+
+    def __init__(self) -> None:
+        """Hear nothing yet."""
+        self._claimed: dict[tuple[bytes, int], socket.socket] = {}
+        self._senders: dict[int, socket.socket] = {}
+        self._receiver = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
+        try:
+            _attach(self._receiver, encode(assemble([Step("ret", 0)])))
+            self._receiver.setblocking(False)
+            with suppress(BlockingIOError):  # what came before the filter stood
+                while True:
+                    self._receiver.recv(1)
+            self._receiver.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
+            self._receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            for family in (socket.AF_INET, socket.AF_INET6):
+                with suppress(OSError):  # a family the kernel does not have; claiming an address of it will say so
+                    self._senders[4 if family == socket.AF_INET else 16] = _sender(family)
+        except BaseException:
+            self.close()
+            raise
+
+    def claim(self, address: str, port: int = 0) -> int:
+        """Take a port of an address from the kernel, any free one for 0; returns it.
+
+        Raises OSError where somebody has it, or the address is not this machine's.
+        """
+        return self._claim(ip_address(address).packed, port)
+
+    def _claim(self, address: bytes, port: int) -> int:
+        family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+        holder = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            _attach(holder, encode(assemble([Step("ret", 0)])))
+            holder.bind((str(ip_address(address)), port))
+            holder.listen(1)
+        except BaseException:
+            holder.close()
+            raise
+        port = holder.getsockname()[1]
+        self._claimed[address, port] = holder
+        ports = [number for _, number in self._claimed]
+        _attach(self._receiver, _hears(min(ports), max(ports)))
+        return port
+
+    def fileno(self) -> int:
+        """The descriptor, for select."""
+        return self._receiver.fileno()
+
+    def read(self) -> bytes | None:
+        """The next packet for a port that is claimed, or ICMP; None where there is none now."""
+        while True:
+            try:
+                packet, ancillary, _, _ = self._receiver.recvmsg(_MOST_OCTETS, socket.CMSG_SPACE(20))
+            except OSError:  # none now, or an interface went down
+                return None
+            where = _to(packet)
+            if where is not None and where not in self._claimed:
+                continue
+            for level, kind, octets in ancillary:
+                if level == _SOL_PACKET and kind == _PACKET_AUXDATA and _STATUS(octets)[0] & _CSUM_NOT_READY:
+                    return _with_checksum(packet)
+            return packet
+
+    def write(self, packet: bytes) -> bool:
+        """Send a packet, from a port that is claimed for it where it is not yet; False where the kernel does not."""
+        ipv4 = packet[0] >> 4 == 4
+        source, destination = (packet[12:16], packet[16:20]) if ipv4 else (packet[8:24], packet[24:40])
+        header, protocol = ((packet[0] & 15) << 2, packet[9]) if ipv4 else (40, packet[6])
+        try:
+            if protocol == TCP:
+                port = int.from_bytes(packet[header : header + 2], "big")
+                if (source, port) not in self._claimed:
+                    self._claim(source, port)
+            self._senders[len(source)].sendto(packet, (str(ip_address(destination)), 0))
+        except (OSError, KeyError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give the ports back."""
+        for one in (*self._claimed.values(), *self._senders.values(), self._receiver):
+            one.close()
+
+
+def _sender(family: socket.AddressFamily) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)  # which says that the IP header is ours
+    made.setblocking(False)
+    return made
+
+
+def _to(packet: bytes) -> tuple[bytes, int] | None:
+    """Address and port a TCP segment goes to; None for what is no TCP."""
+    if packet[0] >> 4 == 4:
+        header = (packet[0] & 15) << 2
+        return (packet[16:20], int.from_bytes(packet[header + 2 : header + 4], "big")) if packet[9] == TCP else None
+    return (packet[24:40], int.from_bytes(packet[42:44], "big")) if packet[6] == TCP else None
+
+
+def _with_checksum(packet: bytes) -> bytes:
+    """A segment whose checksum the sender's kernel has left to hardware that there is not."""
+    ipv4 = packet[0] >> 4 == 4
+    source, destination = (packet[12:16], packet[16:20]) if ipv4 else (packet[8:24], packet[24:40])
+    start = (packet[0] & 15) << 2 if ipv4 else 40
+    end = int.from_bytes(packet[2:4], "big") if ipv4 else 40 + int.from_bytes(packet[4:6], "big")
+    if (packet[9] if ipv4 else packet[6]) != TCP or end - start < 20:
+        return packet
+    segment = packet[start : start + 16] + b"\0\0" + packet[start + 18 : end]
+    value = checksum(pseudo_header(source, destination, TCP, len(segment)) + segment)
+    return packet[: start + 16] + pack("!H", value) + packet[start + 18 :]
