@@ -518,7 +518,6 @@ local definition = {
       CONFIRM_RIGHT = { "confirmed" },
       CONFIRM_WRONG = { "confirmed", "EST-10" },
       CONFIRM_PLAIN = { "confirmed", "EST-10" },
-      DATA_PLAIN = { "confirmed", "EST-10" },
       PEER_TALKS = { "settled" },
     },
     ["settled"] = {
@@ -1607,7 +1606,7 @@ local function differences_text(differences)
 end
 
 local function table_severity(rule, before, event)
-  if rule == "EST-10" and (event == "CONFIRM_PLAIN" or event == "DATA_PLAIN") then
+  if rule == "EST-10" and event == "CONFIRM_PLAIN" then
     return "warning"
   end
   if rule == "LEG-07" and before == "echoed" then

@@ -409,7 +409,7 @@ class TestResuming:
         hosts.a.remove_address(A2, hosts.now)
         hosts.a.remove_address("192.0.2.1", hosts.now)
         hosts.seconds(20)
-        hosts.a.add_address(A2)
+        hosts.a.add_address(A2, hosts.network.now)
         hosts.seconds(40)
         assert a.transports == 2
 
@@ -422,7 +422,7 @@ class TestResuming:
         seen = len(hosts.path.seen)
         hosts.seconds(15)
         assert len(hosts.path.seen) == seen
-        hosts.a.add_address("192.0.2.1")
+        hosts.a.add_address("192.0.2.1", hosts.network.now)
         hosts.seconds(60)
         assert hosts.read(hosts.at_b) == b"from nowhere"
 

@@ -38,7 +38,7 @@ def wait_for(what: str, happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def _ip(*words: str) -> None:
+def ip(*words: str) -> None:
     subprocess.run([needs("ip"), *words], check=True, timeout=PATIENCE)
 
 
@@ -99,7 +99,7 @@ class Host(NamedTuple):
     def nft(self, *commands: str) -> None:
         """Run nft in the namespace."""
         for command in commands:
-            _ip("netns", "exec", self.name, needs("nft"), command)
+            ip("netns", "exec", self.name, needs("nft"), command)
 
 
 class Link(NamedTuple):
@@ -118,15 +118,15 @@ def link() -> Iterator[Link]:
     )
     with ExitStack() as stack:
         for host in hosts:
-            _ip("netns", "add", host.name)
-            stack.callback(_ip, "netns", "delete", host.name)  # takes the cable along
+            ip("netns", "add", host.name)
+            stack.callback(ip, "netns", "delete", host.name)  # takes the cable along
         peer = ("peer", "name", "cable", "netns", hosts.server.name)
-        _ip("link", "add", "cable", "netns", hosts.client.name, "type", "veth", *peer)
+        ip("link", "add", "cable", "netns", hosts.client.name, "type", "veth", *peer)
         for host in hosts:
-            _ip("-n", host.name, "address", "add", f"{host.ipv4}/30", "dev", "cable")
+            ip("-n", host.name, "address", "add", f"{host.ipv4}/30", "dev", "cable")
             # Without nodad the address could not be used for the first second.
-            _ip("-n", host.name, "address", "add", f"{host.ipv6}/64", "dev", "cable", "nodad")
-            _ip("-n", host.name, "link", "set", "cable", "up")
+            ip("-n", host.name, "address", "add", f"{host.ipv6}/64", "dev", "cable", "nodad")
+            ip("-n", host.name, "link", "set", "cable", "up")
         yield hosts
 
 

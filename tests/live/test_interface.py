@@ -24,7 +24,7 @@ import pytest
 from tests.capture.bpf import run as interpreted
 from tests.capture.wraps import WRAPS
 from tests.conftest import ROOT, Outcome, needs, needs_root
-from tests.live.namespaces import PATIENCE, Host, Link, _ip, link, tcpdump, wait_for
+from tests.live.namespaces import PATIENCE, Host, Link, ip, link, tcpdump, wait_for
 from tioption.build.catalogue import SCENARIOS
 from tioption.build.conversation import Conversation
 from tioption.capture import Segment
@@ -42,8 +42,8 @@ def hosts() -> Iterator[Link]:
     needs("tcpdump")
     with link() as made:
         for host in made:
-            _ip("-n", host.name, "link", "set", "lo", "up")
-            _ip("-n", host.name, "link", "set", "cable", "mtu", "9000")  # some scenarios have long segments
+            ip("-n", host.name, "link", "set", "lo", "up")
+            ip("-n", host.name, "link", "set", "cable", "mtu", "9000")  # some scenarios have long segments
         yield made
 
 
@@ -176,7 +176,7 @@ def test_a_vlan_device_and_the_cable_below_it(hosts: Link) -> None:
         if "Unknown device type" in made.stderr:
             pytest.skip("this kernel has no VLAN devices")
         assert made.returncode == 0, made.stderr
-        _ip("-n", host.name, "link", "set", "cable.5", "up")
+        ip("-n", host.name, "link", "set", "cable.5", "up")
     try:
         frames = handshake(6)
         with listening(hosts.server, "cable.5") as above, listening(hosts.server, "cable") as below:
@@ -185,7 +185,7 @@ def test_a_vlan_device_and_the_cable_below_it(hosts: Link) -> None:
                 assert options(until_end(interface)) == sent_options(frames[:3])
     finally:
         for host in hosts:
-            _ip("-n", host.name, "link", "delete", "cable.5")
+            ip("-n", host.name, "link", "delete", "cable.5")
 
 
 @contextmanager
@@ -200,7 +200,7 @@ def tun(host: Host) -> Iterator[IO[bytes]]:
     if not Path("/dev/net/tun").exists():
         pytest.skip("this kernel has no /dev/net/tun")
     with host.inside(opened) as device:
-        _ip("-n", host.name, "link", "set", "tun0", "up")
+        ip("-n", host.name, "link", "set", "tun0", "up")
         yield device
 
 
@@ -248,7 +248,7 @@ def test_an_interface_that_goes_down_ends_the_capture_after_what_it_heard(hosts:
     frames = handshake(9)[:3]
     with listening(hosts.server, "cable") as interface:
         send(hosts.client, "cable", frames)
-        _ip("-n", hosts.server.name, "link", "set", "cable", "down")
+        ip("-n", hosts.server.name, "link", "set", "cable", "down")
         try:
             found = interface.segments(DEFAULT_KINDS)
             assert len(list(islice(found, 3))) == 3
@@ -257,8 +257,8 @@ def test_an_interface_that_goes_down_ends_the_capture_after_what_it_heard(hosts:
             with listening(hosts.server, "cable") as late, pytest.raises(CaptureError):
                 next(late.segments())
         finally:
-            _ip("-n", hosts.server.name, "link", "set", "cable", "up")
-            _ip("-n", hosts.server.name, "address", "replace", f"{hosts.server.ipv6}/64", "dev", "cable", "nodad")
+            ip("-n", hosts.server.name, "link", "set", "cable", "up")
+            ip("-n", hosts.server.name, "address", "replace", f"{hosts.server.ipv6}/64", "dev", "cable", "nodad")
 
 
 # The command.
@@ -395,18 +395,18 @@ def test_a_device_that_ends_is_an_error_after_its_lines(
     hosts: Link, live: Callable[..., Live], words: tuple[str, ...], state: str
 ) -> None:
     name = hosts.server.name
-    _ip("-n", name, "link", "add", "short", "type", "veth", "peer", "name", "other")
-    _ip("-n", name, "link", "set", "other", "up")
+    ip("-n", name, "link", "add", "short", "type", "veth", "peer", "name", "other")
+    ip("-n", name, "link", "set", "other", "up")
     try:
-        _ip("-n", name, "link", "set", "short", "up")
+        ip("-n", name, "link", "set", "short", "up")
         command = live("-i", "short")
         send(hosts.server, "short", handshake(13)[:3])
         command.wait(3)
-        _ip("-n", name, "link", words[0], "short", *words[1:])
+        ip("-n", name, "link", words[0], "short", *words[1:])
         status, out, err = command.end(None)
     finally:
         if state != "gone":
-            _ip("-n", name, "link", "delete", "short")
+            ip("-n", name, "link", "delete", "short")
     assert (status, out.count("\n")) == (3, 3)
     assert f"tiopt: short: expected frames of the interface, found that it is {state}\n" in err
     assert "3 frames let through" in err

@@ -17,7 +17,7 @@ from zlib import crc32
 import pytest
 
 from tests.conftest import needs, needs_root
-from tests.live.namespaces import PATIENCE, Host, _ip
+from tests.live.namespaces import PATIENCE, Host, ip
 from tests.middlebox.packets import A, packet
 from tests.middlebox.test_firewall import BOUNDS, SCALED
 from tests.middlebox.test_sequence import sack
@@ -56,12 +56,12 @@ def path(specs: Sequence[str], kinds: Kinds = DEFAULT_KINDS) -> Iterator[Ends]:
     with ExitStack() as stack:
         devices = []
         for host in ends[:2]:
-            _ip("netns", "add", host.name)
-            stack.callback(_ip, "netns", "delete", host.name)
+            ip("netns", "add", host.name)
+            stack.callback(ip, "netns", "delete", host.name)
             devices.append(stack.enter_context(host.inside(lambda: Tun("path"))))
-            _ip("-n", host.name, "address", "add", f"{host.ipv4}/24", "dev", "path")
-            _ip("-n", host.name, "address", "add", f"{host.ipv6}/64", "dev", "path", "nodad")
-            _ip("-n", host.name, "link", "set", "path", "up")
+            ip("-n", host.name, "address", "add", f"{host.ipv4}/24", "dev", "path")
+            ip("-n", host.name, "address", "add", f"{host.ipv6}/64", "dev", "path", "nodad")
+            ip("-n", host.name, "link", "set", "path", "up")
         stop, stopping = os.pipe()
         stack.callback(os.close, stop)
         boxes = Path(parse_chain(specs, Random(1), kinds).boxes)
@@ -233,8 +233,8 @@ def router() -> Iterator[Router]:
     far = Host(f"tiopt-{os.getpid()}-far", "", "")
     with ExitStack() as stack:
         for one in (host, far):
-            _ip("netns", "add", one.name)
-            stack.callback(_ip, "netns", "delete", one.name)
+            ip("netns", "add", one.name)
+            stack.callback(ip, "netns", "delete", one.name)
         sockets: dict[str, socket.socket] = {}
         macs: dict[str, bytes] = {}
         for side, mac, address, net, neighbour in (
@@ -243,15 +243,15 @@ def router() -> Iterator[Router]:
         ):
             near = f"02:00:00:00:01:0{side}"
             peer = ("peer", "name", f"far{side}", "address", mac, "netns", far.name)
-            _ip("link", "add", f"near{side}", "address", near, "netns", host.name, "type", "veth", *peer)
+            ip("link", "add", f"near{side}", "address", near, "netns", host.name, "type", "veth", *peer)
             for name, device in ((host.name, f"near{side}"), (far.name, f"far{side}")):
-                _ip("-n", name, "link", "set", device, "up")
-            _ip("-n", host.name, "link", "set", f"near{side}", "mtu", "9000")  # some scenarios have long segments
-            _ip("-n", far.name, "link", "set", f"far{side}", "mtu", "9000")
-            _ip("-n", host.name, "address", "add", address, "dev", f"near{side}")
-            _ip("-n", host.name, "neighbour", "add", neighbour, "lladdr", mac, "dev", f"near{side}")
+                ip("-n", name, "link", "set", device, "up")
+            ip("-n", host.name, "link", "set", f"near{side}", "mtu", "9000")  # some scenarios have long segments
+            ip("-n", far.name, "link", "set", f"far{side}", "mtu", "9000")
+            ip("-n", host.name, "address", "add", address, "dev", f"near{side}")
+            ip("-n", host.name, "neighbour", "add", neighbour, "lladdr", mac, "dev", f"near{side}")
             if side == "b":
-                _ip("-n", host.name, "route", "add", net, "via", neighbour)
+                ip("-n", host.name, "route", "add", net, "via", neighbour)
             macs[side] = bytes.fromhex(near.replace(":", "")) + bytes.fromhex(mac.replace(":", ""))
 
             def opened(device: str = f"far{side}") -> socket.socket:

@@ -82,6 +82,11 @@ class AsyncHost:
         link.start(self._packet)
 
     @property
+    def conversations(self) -> list[IsolationBoundary]:
+        """Those that applications have."""
+        return list(self._transports)
+
+    @property
     def now(self) -> int:
         """Nanoseconds since 1970, by the loop's clock."""
         return self._epoch + round(self._loop.time() * SECOND)
@@ -187,6 +192,8 @@ class FlowTransport(asyncio.Transport):
         self._writing_paused = False
         self._lost = False
         self._end_told = False
+        self._over = False
+        """Whether the conversation is over, and the protocol has not been told because it is still reading."""
         self._linger: asyncio.TimerHandle | None = None
 
     # What the conversation reports.
@@ -206,7 +213,8 @@ class FlowTransport(asyncio.Transport):
             case events.Failed(error):
                 self._fail(error)
             case events.Closed():
-                self._lose(None)
+                self._over = True
+                self._lose_when_read()
             case _:
                 pass
 
@@ -252,6 +260,10 @@ class FlowTransport(asyncio.Transport):
         self._read()
         self._lose(None if isinstance(error, ConnectionAbortedError) else error)
 
+    def _lose_when_read(self) -> None:
+        if self._over and not self._paused:
+            self._lose(None)
+
     def _lose(self, error: OSError | None) -> None:
         if self._lost:
             return
@@ -296,6 +308,7 @@ class FlowTransport(asyncio.Transport):
         self._linger = self._loop.call_later(_LINGER, self.abort)
         self._read()
         self._flush()
+        self._lose_when_read()
         self._host.pump()
 
     def abort(self) -> None:
@@ -317,6 +330,7 @@ class FlowTransport(asyncio.Transport):
         self._paused = False
         self._read()
         self._tell_end()
+        self._lose_when_read()
         self._host.pump()
 
     def is_reading(self) -> bool:

@@ -74,6 +74,8 @@ class Books:
         self.paths = PathMemory()
         self.on_events: Callable[[IsolationBoundary], object] | None = None
         """Called with every conversation that has something to tell."""
+        self.route: Callable[[bytes], bytes | None] = lambda _destination: None
+        """The own address to reach a destination from, where the host's addresses alone do not say."""
         self._bits = bits
         self._numbers = Numbers(secret)
         self._log = log or EventLog()
@@ -119,8 +121,10 @@ class Books:
         self._table.release(connection)
 
     def _source(self, destination: bytes, wanted: bytes | None) -> bytes | None:
-        """An own address of the destination's family: the one wanted where it is there."""
+        """An own address of the destination's family: the one wanted where it is there, or where the route begins."""
         family = [address for address in self.addresses if len(address) == len(destination)]
+        if wanted not in family:
+            wanted = self.route(destination)
         if wanted in family:
             return wanted
         return family[0] if family else None

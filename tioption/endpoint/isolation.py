@@ -77,6 +77,11 @@ class IsolationBoundary(Conversation):
             self._host.touch(self)
         return True
 
+    def retry(self, now: int) -> None:
+        """Where a resume was not answered, try again now: the way may be another one."""
+        if self._retry_at is not None:
+            self._retry_at = now
+
     # Time.
 
     def next_timer(self) -> int | None:

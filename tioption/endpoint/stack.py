@@ -127,9 +127,12 @@ class Stack(Books):
         self._preferred[boundary] = ip_address(address).packed
         return boundary.resume(now, f"migrated to {address}")
 
-    def add_address(self, address: str) -> None:
-        """The host has another address."""
+    def add_address(self, address: str, now: int) -> None:
+        """The host has another address: flows that wait to be resumed try from there at once."""
         self.addresses.append(ip_address(address).packed)
+        for boundary in self._flows.values():
+            boundary.retry(now)
+            self.touch(boundary)
 
     def remove_address(self, address: str, now: int) -> None:
         """The host has lost an address: flows on it are resumed from another (RES-19)."""

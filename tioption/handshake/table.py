@@ -190,8 +190,7 @@ _ROWS: Final[dict[State, dict[Event, Step]]] = {
     _S.ASKED_AGAIN: {
         _E.CONFIRM_RIGHT: Step(_S.CONFIRMED),
         _E.CONFIRM_WRONG: Step(_S.CONFIRMED, "EST-10"),
-        _E.CONFIRM_PLAIN: Step(_S.CONFIRMED, "EST-10"),
-        _E.DATA_PLAIN: Step(_S.CONFIRMED, "EST-10"),
+        _E.CONFIRM_PLAIN: Step(_S.CONFIRMED, "EST-10"),  # data may have crossed the SYN-ACK, and says nothing
         _E.ANSWER_CHANGED: Step(_S.ASKED_AGAIN, "EST-09"),
         _E.PEER_TALKS: Step(_S.SETTLED),
     },

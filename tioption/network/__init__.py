@@ -4,8 +4,20 @@ Linux. Everything here is a shell around a descriptor; what is sent and what bec
 that know neither sockets nor clocks (`Host`), and `drive` brings the two together.
 """
 
+from tioption.network.addresses import Addresses, Change, least_mtu, source_address
 from tioption.network.device import Device, Host, drive
 from tioption.network.raw import RawPorts
-from tioption.network.tun import Tun
+from tioption.network.tun import Tun, forwards
 
-__all__ = ["Device", "Host", "RawPorts", "Tun", "drive"]
+__all__ = [
+    "Addresses",
+    "Change",
+    "Device",
+    "Host",
+    "RawPorts",
+    "Tun",
+    "drive",
+    "forwards",
+    "least_mtu",
+    "source_address",
+]

@@ -79,6 +79,7 @@ class RawPorts:
     def __init__(self) -> None:
         """Hear nothing yet."""
         self._claimed: dict[tuple[bytes, int], socket.socket] = {}
+        """Who holds which port of which address; of the address b"", of all."""
         self._senders: dict[int, socket.socket] = {}
         self._receiver = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
         try:
@@ -97,18 +98,20 @@ class RawPorts:
             raise
 
     def claim(self, address: str, port: int = 0) -> int:
-        """Take a port of an address from the kernel, any free one for 0; returns it.
+        """Take a port of an address, or of all of them (""), from the kernel, any free one for 0; returns it.
 
         Raises OSError where somebody has it, or the address is not this machine's.
         """
-        return self._claim(ip_address(address).packed, port)
+        return self._claim(ip_address(address).packed if address else b"", port)
 
     def _claim(self, address: bytes, port: int) -> int:
-        family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+        family = socket.AF_INET if len(address) == 4 or 16 not in self._senders else socket.AF_INET6
         holder = socket.socket(family, socket.SOCK_STREAM)
         try:
             _attach(holder, encode(assemble([Step("ret", 0)])))
-            holder.bind((str(ip_address(address)), port))
+            if family == socket.AF_INET6:
+                holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address)))
+            holder.bind((str(ip_address(address)) if address else "", port))
             holder.listen(1)
         except BaseException:
             holder.close()
@@ -118,6 +121,9 @@ class RawPorts:
         ports = [number for _, number in self._claimed]
         _attach(self._receiver, _hears(min(ports), max(ports)))
         return port
+
+    def _has(self, address: bytes, port: int) -> bool:
+        return (address, port) in self._claimed or (b"", port) in self._claimed
 
     def fileno(self) -> int:
         """The descriptor, for select."""
@@ -131,7 +137,7 @@ class RawPorts:
             except OSError:  # none now, or an interface went down
                 return None
             where = _to(packet)
-            if where is not None and where not in self._claimed:
+            if where is not None and not self._has(*where):
                 continue
             for level, kind, octets in ancillary:
                 if level == _SOL_PACKET and kind == _PACKET_AUXDATA and _STATUS(octets)[0] & _CSUM_NOT_READY:
@@ -146,7 +152,7 @@ class RawPorts:
         try:
             if protocol == TCP:
                 port = int.from_bytes(packet[header : header + 2], "big")
-                if (source, port) not in self._claimed:
+                if not self._has(source, port):
                     self._claim(source, port)
             self._senders[len(source)].sendto(packet, (str(ip_address(destination)), 0))
         except (OSError, KeyError):

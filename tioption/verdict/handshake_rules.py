@@ -70,7 +70,7 @@ def handshake_findings(
 
 def _severity(rule: str, before: State, event: Event | None) -> Severity:
     """The rule's own severity, but where the specification weighs cases differently."""
-    if rule == "EST-10" and event in {Event.CONFIRM_PLAIN, Event.DATA_PLAIN}:
+    if rule == "EST-10" and event is Event.CONFIRM_PLAIN:
         return Severity.WARNING
     if rule == "LEG-07" and before is State.ECHOED:
         return Severity.VIOLATION

@@ -24,7 +24,7 @@ local function differences_text(differences)
 end
 
 local function table_severity(rule, before, event)
-  if rule == "EST-10" and (event == "CONFIRM_PLAIN" or event == "DATA_PLAIN") then
+  if rule == "EST-10" and event == "CONFIRM_PLAIN" then
     return "warning"
   end
   if rule == "LEG-07" and before == "echoed" then
