@@ -167,6 +167,30 @@ def test_a_large_transfer_both_ways_with_backpressure() -> None:
     assert pauses > 5
 
 
+def test_a_reader_that_is_slower_than_the_conversation_gets_it_to_its_end() -> None:
+    """Both streams have ended, and the connection is gone, long before everything is read."""
+    data = Random(3).randbytes(250_000)
+    got = bytearray()
+
+    async def slow(reader: Reader, writer: FlowWriter) -> None:
+        writer.write_eof()
+        while octets := await reader.read(10_000):
+            got.extend(octets)
+            await asyncio.sleep(10)
+
+    async def main() -> None:
+        world = World()
+        server = await start_server(world.b, slow, 7, limit=1 << 14)
+        _, writer = await open_connection(world.a, B, 7)
+        writer.write(data)
+        writer.close()
+        await writer.wait_closed()
+        await server.wait_closed()
+
+    play(main)
+    assert bytes(got) == data
+
+
 def test_errors_are_those_of_sockets() -> None:
     async def main() -> None:
         world = World()

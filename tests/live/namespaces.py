@@ -148,10 +148,21 @@ class Dump(NamedTuple):
 
 
 @contextmanager
-def tcpdump(host: Host, path: Path) -> Iterator[Dump]:
-    """Capture at a host while the context lasts; tcpdump has ended when it is left."""
+def tcpdump(host: Host, path: Path, *words: str) -> Iterator[Dump]:
+    """Capture at a host while the context lasts; tcpdump, told more by `words`, has ended when it is left."""
     # Immediate mode: a packet still waiting in the kernel when tcpdump is stopped would be missing.
-    command = [needs("ip"), "netns", "exec", host.name, needs("tcpdump"), "-i", "cable", "-U", "--immediate-mode"]
+    command = [
+        needs("ip"),
+        "netns",
+        "exec",
+        host.name,
+        needs("tcpdump"),
+        "-i",
+        "cable",
+        "-U",
+        "--immediate-mode",
+        *words,
+    ]
     # Written through a file opened here, because tcpdump gives up the rights to open one in our directory.
     with path.open("wb") as out, (path.with_suffix(".log")).open("w+") as log:
         process = subprocess.Popen([*command, "-w", "-", "tcp"], stdout=out, stderr=log)

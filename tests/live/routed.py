@@ -30,6 +30,11 @@ class Routed(NamedTuple):
     router: Host
     server: Host
 
+    def open(self) -> None:
+        """Let the server know the way back: nobody translates."""
+        ip("-n", self.server.name, "route", "add", "default", "via", self.router.ipv4)
+        ip("-n", self.server.name, "-6", "route", "add", "default", "via", self.router.ipv6)
+
     def masquerade(self, otherwise: str = "") -> None:
         """Let the router translate, and do this with what it knows nothing of: `drop`, `reject with tcp reset`."""
         rule = f"ct state invalid {otherwise};" if otherwise else ""

@@ -187,3 +187,27 @@ def test_positions_judge_nobody_where_the_flow_s_beginning_is_missing() -> None:
         if segment.frame > 3:
             validator.observe(segment)
     assert [one.severity for one in validator.findings() if one.rule == "RES-15"] == [Severity.NOTE]
+
+
+def test_octets_that_were_acknowledged_were_sent_though_the_capture_missed_them() -> None:
+    talk = Conversation(3)
+    talk.connect().send("A", 1000)
+    talk.resume().send("A", 10)
+    sent = next(one for one in built(talk) if one.payload_length == 1000)
+    validator = Validator()
+    for segment in built(talk):
+        if segment.frame != sent.frame:
+            validator.observe(segment)
+    assert {one.rule for one in validator.findings()} == {"RES-10"}
+    (flow,) = validator.flows()
+    assert flow.octets == (1010, 0)
+
+
+def test_data_that_crossed_a_syn_ack_that_came_again_does_not_answer_it() -> None:
+    """EST-10: the answer comes behind the data, with the option."""
+    talk = Conversation(3)
+    transport = talk.connect()
+    transport.syn_ack()
+    transport.send("A", 100, acked=False)
+    transport.ack()
+    assert {one.rule for one in validated(talk).findings()} <= {"EST-13"}

@@ -129,7 +129,9 @@ class TiFlow:
             # A transport begins near where the last one ended, so the nearest count is the right one (MAP-07).
             count = SEQ48.unwrap(SEQ48.difference(anchor, reached.origin), reached.sent)
             fin = count + direction.fin if direction.fin is not None else reached.fin
-            sent, acked = max(reached.sent, count + direction.sent), max(reached.acked, count + direction.acked)
+            acked = max(reached.acked, count + direction.acked)
+            # What was acknowledged was sent, though the capture may have missed it.
+            sent = max(reached.sent, count + direction.sent, acked)
             reached = Positions(sent, acked, fin, reached.origin)
             if number <= len(self.transports) - _LIVELY:
                 self._settled[forward] = number, reached

@@ -45,8 +45,9 @@ local function positions(flow, forward)
     local anchor = forward and transport.anchors.forward or transport.anchors.reverse
     local count = reached.sent + difference48((difference48(anchor, origin) - reached.sent) % 281474976710656, 0)
     reached.fin = direction.fin and count + direction.fin or reached.fin
-    reached.sent = math.max(reached.sent, count + direction.sent)
     reached.acked = math.max(reached.acked, count + direction.acked)
+    -- What was acknowledged was sent, though the capture may have missed it.
+    reached.sent = math.max(reached.sent, count + direction.sent, reached.acked)
   end
   return reached
 end
