@@ -105,12 +105,13 @@ $(VENV)/.docs: $(BIN)/python pyproject.toml
 # where they are not.
 PYTHON_H := import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 system-packages:
-	@missing=; for program in tshark capinfos tcpdump ip nft git patch cc; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	@missing=; for program in tshark capinfos tcpdump ip nft git patch cc iptables curl ssh sshd nc iperf3; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
 	$(PYTHON) -c '$(PYTHON_H)' || missing="$$missing Python.h"; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    tshark tcpdump iproute2 nftables git patch gcc libc6-dev python3-dev >/dev/null; \
+	    tshark tcpdump iproute2 nftables git patch gcc libc6-dev python3-dev \
+	    iptables curl openssh-client openssh-server netcat-openbsd iperf3 >/dev/null; \
 	else \
 	  echo "not installed, their tests will be skipped:$$missing"; \
 	fi

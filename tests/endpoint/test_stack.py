@@ -93,7 +93,8 @@ class TestStrangers:
         stack.receive_packet(write_ip(ports.source, ports.destination, write(ports, syn())), EPOCH)
         assert (answers(stack), stack.dropped) == ([], 3)
 
-    def test_no_octets_raise(self) -> None:
+    @pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+    def test_no_octets_raise(self, count: int) -> None:
         """Random packets, and random segments in good packets, at a host with listeners and connections."""
         hosts = Hosts()
         a = hosts.connect()
@@ -102,7 +103,7 @@ class TestStrangers:
         random = Random(11)
         b = hosts.b
         now = hosts.now
-        for number in range(100_000):
+        for number in range(count):
             now += random.randrange(100_000)
             kind = number % 4
             if kind == 0:

@@ -148,7 +148,7 @@ class Dump(NamedTuple):
 
 
 @contextmanager
-def tcpdump(host: Host, path: Path, *words: str) -> Iterator[Dump]:
+def tcpdump(host: Host, path: Path, *words: str, only: str = "tcp") -> Iterator[Dump]:
     """Capture at a host while the context lasts; tcpdump, told more by `words`, has ended when it is left."""
     # Immediate mode: a packet still waiting in the kernel when tcpdump is stopped would be missing.
     command = [
@@ -165,7 +165,7 @@ def tcpdump(host: Host, path: Path, *words: str) -> Iterator[Dump]:
     ]
     # Written through a file opened here, because tcpdump gives up the rights to open one in our directory.
     with path.open("wb") as out, (path.with_suffix(".log")).open("w+") as log:
-        process = subprocess.Popen([*command, "-w", "-", "tcp"], stdout=out, stderr=log)
+        process = subprocess.Popen([*command, "-w", "-", only], stdout=out, stderr=log)
         try:
             wait_for("tcpdump to listen", lambda: _listening(process, log))
             yield Dump(path)

@@ -18,7 +18,7 @@ from tests.live.namespaces import PATIENCE, Host, Link, link, tcpdump, wait_for
 from tests.live.routed import TIOPT, Endpoint, validated
 
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
-MEGABYTE = 1_000_000
+MEGABYTES = 100
 
 
 @pytest.fixture(autouse=True)
@@ -58,8 +58,8 @@ class Kernel:
         peer.shutdown(socket.SHUT_WR)
 
 
-def _data(seed: int, megabytes: int) -> bytes:
-    return Random(seed).randbytes(MEGABYTE) * megabytes
+def _data(seed: int) -> bytes:
+    return Random(seed).randbytes(1_000_000) * MEGABYTES
 
 
 def _digest(path: Path) -> str:
@@ -67,10 +67,9 @@ def _digest(path: Path) -> str:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("megabytes", [4, pytest.param(100, marks=pytest.mark.slow)])
-def test_the_kernel_accepts(megabytes: int, family: socket.AddressFamily, hosts: Link, tmp_path: Path) -> None:
+def test_the_kernel_accepts(family: socket.AddressFamily, hosts: Link, tmp_path: Path) -> None:
     """Trace 1: the option is offered and not answered; both streams arrive."""
-    data, kernel = _data(1, megabytes), Kernel(_data(2, megabytes))
+    data, kernel = _data(1), Kernel(_data(2))
     (tmp_path / "in").write_bytes(data)
     listener = hosts.server.listen(family, 7001)
     with listener, tcpdump(hosts.server, tmp_path / "server.pcap", "-s", "120"):
@@ -79,18 +78,17 @@ def test_the_kernel_accepts(megabytes: int, family: socket.AddressFamily, hosts:
             process = subprocess.Popen(command, stdin=source, stdout=out, stderr=subprocess.PIPE)
             peer, _ = listener.accept()
             kernel.converse(peer)
-            _, said = process.communicate(timeout=20 + megabytes)
+            _, said = process.communicate(timeout=20 + MEGABYTES)
     assert process.returncode == 0, said.decode()
     assert b"connected, plain TCP" in said
     assert (kernel.octets, kernel.got.hexdigest()) == (len(data), sha256(data).hexdigest())
-    assert _digest(tmp_path / "out") == sha256(_data(2, megabytes)).hexdigest()
+    assert _digest(tmp_path / "out") == sha256(_data(2)).hexdigest()
     assert "legacy (no-option-in-synack)" in validated(tmp_path / "server.pcap")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("megabytes", [4, pytest.param(100, marks=pytest.mark.slow)])
-def test_the_kernel_connects(megabytes: int, family: socket.AddressFamily, hosts: Link, tmp_path: Path) -> None:
-    data, kernel = _data(3, megabytes), Kernel(_data(4, megabytes))
+def test_the_kernel_connects(family: socket.AddressFamily, hosts: Link, tmp_path: Path) -> None:
+    data, kernel = _data(3), Kernel(_data(4))
     (tmp_path / "in").write_bytes(data)
     command = _inside(hosts.server, *TIOPT, "listen", "7002")
     with (
@@ -104,9 +102,9 @@ def test_the_kernel_connects(megabytes: int, family: socket.AddressFamily, hosts
         peer = hosts.client.tcp(family)
         peer.connect((hosts.server.address(family), 7002))
         kernel.converse(peer)
-        assert process.wait(20 + megabytes) == 0
+        assert process.wait(20 + MEGABYTES) == 0
     assert (kernel.octets, kernel.got.hexdigest()) == (len(data), sha256(data).hexdigest())
-    assert _digest(tmp_path / "out") == sha256(_data(4, megabytes)).hexdigest()
+    assert _digest(tmp_path / "out") == sha256(_data(4)).hexdigest()
     assert "legacy (no-option-in-syn)" in validated(tmp_path / "server.pcap")
 
 

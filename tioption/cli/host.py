@@ -116,6 +116,7 @@ async def host(settings: Settings, port: int | None = None) -> AsyncIterator[Asy
     from tioption.endpoint.device import DeviceLink, Tap
     from tioption.network import Tun, least_mtu, source_address
 
+    _raise_limit()
     async with AsyncExitStack() as stack:
         tap: Tap | None = None
         if settings.pcap is not None:
@@ -141,6 +142,16 @@ async def host(settings: Settings, port: int | None = None) -> AsyncIterator[Asy
         loop.add_signal_handler(SIGUSR1, _resume_all, this)
         stack.callback(loop.remove_signal_handler, SIGUSR1)
         yield this
+
+
+def _raise_limit() -> None:
+    """Allow as many open files as this process may have: ports and commands take some each."""
+    try:
+        from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+    except ImportError:  # no Linux, which will be said in a moment
+        return
+    _, most = getrlimit(RLIMIT_NOFILE)
+    setrlimit(RLIMIT_NOFILE, (most, most))
 
 
 def _opened(name: str, option: str) -> IO[bytes]:
