@@ -119,12 +119,14 @@ def test_enough_is_no_error_and_the_other_side_gets_its_end(number: signal.Signa
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
+            assert client.stderr is not None
             assert b"connected" in server.stderr.readline()
+            assert b"connected" in client.stderr.readline()
             client.send_signal(number)
             assert server.stdin is not None
             server.stdin.close()  # the other side has nothing more to say either
             assert (client.wait(PATIENCE), server.wait(PATIENCE)) == (0, 0)
-            assert b"Traceback" not in client.stderr.read() + server.stderr.read()  # type: ignore[union-attr]
+            assert b"Traceback" not in client.stderr.read() + server.stderr.read()
         finally:
             for process in (server, client):
                 if process is not None:
@@ -149,5 +151,50 @@ def test_at_a_terminal_the_other_side_s_end_is_the_end() -> None:
         finally:
             os.close(ours)
             os.close(theirs)
+            server.kill()
+            server.communicate()
+
+
+@pytest.mark.parametrize("more", [(), ("--exec", "cat")])
+def test_a_conversation_that_is_reset(more: tuple[str, ...]) -> None:
+    """The kernel's listener resets what it never accepted: status 3, and nothing but what has become of it is said."""
+    with _alone() as host:
+        listener = host.listen(socket.AF_INET, 7000)
+        client = subprocess.Popen(
+            _inside(host, "connect", "127.0.0.1", "7000", *more),
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert client.stderr is not None
+            assert "connected, plain TCP" in client.stderr.readline()
+            listener.close()
+            assert client.wait(PATIENCE) == 3
+            counted, why = client.stderr.read().splitlines()
+            assert counted == "tiopt: 127.0.0.1 port 7000: 0 octets sent, 0 received"
+            assert why == "tiopt: 127.0.0.1 port 7000: reset by the other side, or by the path"
+        finally:
+            client.kill()
+            client.communicate()
+
+
+def test_a_reader_that_has_had_enough() -> None:
+    with _alone() as host:
+        server = subprocess.Popen(_inside(host, "listen", "7000", "--exec", "yes"), stderr=subprocess.PIPE)
+        try:
+            assert server.stderr is not None
+            assert b"listening" in server.stderr.readline()
+            command = " ".join(_inside(host, "connect", "127.0.0.1", "7000"))
+            done = subprocess.run(
+                ["bash", "-c", f"{command} < /dev/zero | head -c 100000 | wc -c; exit ${{PIPESTATUS[0]}}"],
+                capture_output=True,
+                text=True,
+                timeout=20,
+                check=False,
+            )
+            assert (done.returncode, done.stdout.strip()) == (141, "100000"), done.stderr
+            assert "Traceback" not in done.stderr
+        finally:
             server.kill()
             server.communicate()

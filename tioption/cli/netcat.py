@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from signal import SIGTERM
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def converse(reader: asyncio.StreamReader, writer: FlowWriter, command: st
             await _execute(reader, writer, command)
         writer.close()
         await writer.wait_closed()
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, BrokenPipeError):  # the user, or who reads standard output, has had enough
         await _leave(writer)
         raise
     except OSError as one:
@@ -75,11 +76,13 @@ async def _standard(reader: asyncio.StreamReader, writer: FlowWriter) -> None:
             await writer.drain()
         writer.write_eof()
 
-    async with asyncio.TaskGroup() as tasks:
-        sending = tasks.create_task(back())
+    sending = asyncio.create_task(back())
+    try:
         await forth()
-        if os.isatty(0):
-            sending.cancel()
+        if not os.isatty(0):
+            await sending
+    finally:
+        await _stop(sending)
 
 
 async def _execute(reader: asyncio.StreamReader, writer: FlowWriter, command: str) -> None:
@@ -91,7 +94,7 @@ async def _execute(reader: asyncio.StreamReader, writer: FlowWriter, command: st
     assert source is not None
 
     async def forth() -> None:
-        with suppress(BrokenPipeError, ConnectionResetError):  # it reads no more
+        with suppress(OSError):  # the command reads no more; or the conversation broke, which its end will tell
             while octets := await reader.read(_CHUNK):
                 sink.write(octets)
                 await sink.drain()
@@ -103,16 +106,21 @@ async def _execute(reader: asyncio.StreamReader, writer: FlowWriter, command: st
             await writer.drain()
         await process.wait()
 
+    receiving = asyncio.create_task(forth())
     try:
-        async with asyncio.TaskGroup() as tasks:
-            receiving = tasks.create_task(forth())
-            await back()
-            receiving.cancel()
+        await back()
     finally:
+        await _stop(receiving)
         if process.returncode is None:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, 15)
+                os.killpg(process.pid, SIGTERM)
             await process.wait()
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    """End a task whose outcome no longer matters."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _ready(descriptor: int, add: Callable[..., object], remove: Callable[[int], object]) -> None:
