@@ -16,7 +16,19 @@ from tioption import __version__
 from tioption.cli.declare import Command, Group, MachineError, UsageError
 from tioption.errors import TioptError
 
-_COMMANDS = ("decode", "validate", "follow", "explain", "rules", "build", "mangle", "wireshark", "tcpdump", "annotate")
+_COMMANDS = (
+    "decode",
+    "validate",
+    "follow",
+    "explain",
+    "rules",
+    "build",
+    "mangle",
+    "probe",
+    "wireshark",
+    "tcpdump",
+    "annotate",
+)
 _MODULES = {name: f"tioption.cli.{name}" for name in _COMMANDS}
 
 USAGE, UNREADABLE, LACKING = 2, 3, 4
