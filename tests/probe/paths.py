@@ -88,9 +88,7 @@ class Silence:
 def server(*variants: Variant, enabled: bool = True, option: bool = True, port: int = PORT) -> Stack:
     """A host that speaks the option, with a listener of a variant at each port from `port` on."""
     random = Random(3)
-    stack = Stack(
-        [SERVER, SERVER6], StackConfig(enabled=enabled), bits=random.getrandbits, secret=random.randbytes(16)
-    )
+    stack = Stack([SERVER, SERVER6], StackConfig(enabled=enabled), bits=random.getrandbits, secret=random.randbytes(16))
     for number, variant in enumerate(variants or (Variant.FLOW_D,)):
         stack.listen(port + number, variant=variant, option=option)
     return stack

@@ -48,9 +48,10 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
         tap = None if pcap is None else stack.enter_context(_recording(pcap))
         _probe(host, places, settings, device, tap, format)
     if device.refused:
+        packets = "1 packet was" if device.refused == 1 else f"{device.refused} packets were"
         sys.stderr.write(
-            f"tiopt: {device.refused} packets were not taken by this machine's kernel, perhaps for a firewall of its "
-            "own; the report counts them as sent\n"
+            f"tiopt: {packets} not taken by this machine's kernel, perhaps for a firewall of its own; the report "
+            "counts what was not taken as sent\n"
         )
     return 0
 
@@ -180,8 +181,10 @@ def _probe(host: str, places: list[_Place], settings: Any, device: _Carrier, tap
     printer = _printer(form)
     waiting = list(places)
     on_terminal = sys.stderr.isatty()
+    shown = -1
 
     def done() -> bool:
+        nonlocal shown
         results = iter(prober.results)
         for place in places:
             seen = next(results) if place.source else _no_route(place)
@@ -193,7 +196,8 @@ def _probe(host: str, places: list[_Place], settings: Any, device: _Carrier, tap
                     sys.stderr.write("\r\x1b[K")
                 printer(host, seen)
                 sys.stdout.flush()
-        if on_terminal and waiting:
+        if on_terminal and waiting and shown != len(waiting):
+            shown = len(waiting)
             sys.stderr.write(f"\r\x1b[Kprobing: {len(places) - len(waiting)} of {len(places)} targets done")
             sys.stderr.flush()
         return prober.done
@@ -234,10 +238,10 @@ def _printer(form: str) -> Callable[[str, Any], None]:
         for line in report.lines(host, seen):
             if line.indent == 0:
                 console.print(Text(line.head, style=styles[line.mood]))
-                console.print(Padding(Text(line.text), (0, 0, 0, 4)))
+                console.print(Padding(Text(line.text), (0, 0, 0, 4), expand=False))
             else:
                 words = f"{line.head}  {line.text}" if line.head else line.text
-                console.print(Padding(Text(words, style=styles[line.mood]), (0, 0, 0, line.indent)))
+                console.print(Padding(Text(words, style=styles[line.mood]), (0, 0, 0, line.indent), expand=False))
 
     return printed
 

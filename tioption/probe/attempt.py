@@ -35,8 +35,6 @@ class Attempt:
         """What the SYN-ACK of a resume has to carry, where anything is known of it (MAP-04)."""
         self.sent = 0
         """SYNs sent."""
-        self.repeats = 0
-        """SYN-ACKs that came again."""
         self.over = False
         """Whether it was ended, here or there."""
         self.quotes: list[tuple[int, Quote]] = []
@@ -115,8 +113,8 @@ class Attempt:
         if flags & RST:
             self.over = True
         if self._answer is not None:
-            self.repeats += bool(flags & SYN)
-        elif flags & RST:
+            return
+        if flags & RST:
             self._answer = Answer.RESET, now, header
         elif flags & SYN:
             self._answer = Answer.SYN_ACK, now, header

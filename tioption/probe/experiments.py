@@ -39,6 +39,7 @@ def probe_target(session: Session) -> Steps[TargetSeen]:
             with suppress(OutOfTimeError):
                 yield from experiments.steps()
             seen = replace(seen, variants=(*seen.variants, experiments.seen))
+    session.end_all()
     return replace(seen, packets=session.packets, duration=session.duration)
 
 
@@ -99,19 +100,14 @@ class _Experiments:
         ack = offer.replace(tifid=answer.tifid, tiack=answer.tiseq)
         expected = answer.replace(tiack=offer.tiseq)
         settle = max(session.settings.settle, syn.rtt or 0)
-        for last in (False, True):
-            repeats = opening.repeats
+        for _ in session.settings.waits:
             session.send(opening.ack(ack, session.now))
             yield from session.wait(settle, lambda: opening.over)
             reply = yield from self._ask_resume(ack, expected)
             self.seen = replace(self.seen, resume=reply, confirmation=_confirmation(reply))
-            if reply.answer is not Answer.RESET or last:
+            if reply.answer is not Answer.RESET or opening.over:
                 return
-            # Was the third ACK lost? Then the SYN-ACK comes again and gets the same ACK (EST-10).
-            patience = session.settings.repetition + (syn.rtt or 0)
-            yield from session.wait(patience, lambda: opening.over or opening.repeats > repeats)  # noqa: B023
-            if opening.over or opening.repeats == repeats:
-                return
+            # The ACK may have been lost; another with the same option does no harm (EST-10, EST-13).
 
     def _resume_unknown(self) -> Steps[None]:
         """A resume of a flow that nobody has: a host that knows the option refuses it (RES-05)."""
@@ -196,7 +192,7 @@ class _Trace:
         later = self._attempt.later(quote)
         if later is not None and later in self._sent:
             return later
-        return max(number for number, sent in self._sent.items() if sent <= time)
+        return max((number for number, sent in self._sent.items() if sent < time), default=1)
 
     def _hops(self) -> tuple[Hop, ...]:
         quoted, answer, last = self._quoted(), self._attempt.answer, max(self._sent)

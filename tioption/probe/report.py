@@ -164,11 +164,11 @@ def _details(seen: TargetSeen, one: VariantSeen) -> Iterator[tuple[str, str]]:
         yield "SYN", _came(one.syn)
     if one.confirmation is not None:
         yield "ACK", _ACK_WORDS[one.confirmation]
+    if one.again is not None:
+        yield "control", _came(one.again, option=False)
     if one.resume is not None:
         known = one.confirmation is not None
         yield "resume" if known else "unknown flow", _came(one.resume)
-    if one.again is not None:
-        yield "control", _came(one.again, option=False)
     width = max((len(_name(hop)) for hop in one.hops), default=0)
     for hop in one.hops:
         yield f"hop {hop.number}", f"{_name(hop).ljust(width)}  {_said(hop)}".rstrip()

@@ -52,11 +52,10 @@ class Settings:
     silent: int = 4
     """After how many hops in a row without an answer no more are asked."""
     waits: tuple[int, ...] = (1 * SECOND, 1 * SECOND, 2 * SECOND)
-    """How long each transmission of a SYN waits for an answer; there are as many transmissions as waits."""
+    """How long each transmission of a SYN waits for an answer; there are as many transmissions as waits, and as many of
+    a third ACK whose option does not seem to arrive."""
     settle: int = 50 * MS
     """How long a third ACK gets to arrive, at the least; a round trip where that is longer."""
-    repetition: int = 1500 * MS
-    """How long a lost third ACK takes to show, as a SYN-ACK that comes again (RFC 6298: 1 s), a round trip apart."""
     timeout: int = 60 * SECOND
     """What a target gets in all."""
 
@@ -65,7 +64,7 @@ class Settings:
         """How many packets a target is sent at most."""
         sends = len(self.waits)
         plain = sends + 1
-        speaking = sends + 2 + 2 * (sends + 1) + 1  # SYN, third ACK twice, two resumes with their ends, the end
+        speaking = sends + sends * (1 + sends + 1) + 1  # SYN, third ACKs with a resume and its end each, the end
         silent = (
             sends + sends + 1 + sends + 1 + self.hops + 1
         )  # SYN, control again, unknown flow, hops, with their ends
@@ -115,7 +114,6 @@ class Session:
         while self._steps is not None and self._wait is not None and self.result is None:
             steps = self._steps
             if now >= self._deadline:
-                self._deadline += SECOND * 3600  # once is enough: what is left takes no time
                 self._step(lambda: steps.throw(OutOfTimeError()))  # noqa: B023  called at once
             elif now >= self._wait.until or self._wait.happened():
                 self._step(lambda: next(steps))  # noqa: B023
@@ -174,7 +172,9 @@ class Session:
     # For the experiments.
 
     def attempt(self, option: FlowOption | None = None) -> Attempt:
-        """A connection that has not begun, from a port of its own."""
+        """A connection that has not begun, from a port of its own; raises OutOfTimeError where it is too late."""
+        if self.now >= self._deadline:
+            raise OutOfTimeError
         ports = Ports(self.source, self.claim(self.source), self.address, self.port)
         made = Attempt(ports, self.bits(32), self.bits(31), option, self.settings.kinds)
         self._attempts[ports.sport] = made
@@ -194,3 +194,8 @@ class Session:
         if attempt.answer is Answer.SYN_ACK and not attempt.over:
             self.send(attempt.reset())
         attempt.over = True
+
+    def end_all(self) -> None:
+        """End what an experiment that ran out of time has left."""
+        for attempt in self._attempts.values():
+            self.end(attempt)

@@ -53,8 +53,10 @@ def judge_target(seen: TargetSeen) -> Judgement | None:
         text = "The port is closed: a connection is refused with and without the option. A firewall may have done so."
         return Judgement(Verdict.CLOSED, text)
     if control.answer is Answer.ICMP:
-        who = f"{address_text(control.by)} reports" if control.by else "this machine cannot send there:"
-        return Judgement(Verdict.UNREACHABLE, f"The target cannot be reached: {who} {control.icmp}.")
+        if not control.by:
+            return Judgement(Verdict.UNREACHABLE, f"This machine cannot send there: {control.icmp}.")
+        text = f"The target cannot be reached: {address_text(control.by)} reports {control.icmp}."
+        return Judgement(Verdict.UNREACHABLE, text)
     if control.answer is Answer.NOTHING:
         return Judgement(Verdict.UNREACHABLE, f"Nothing answers, in {_times(control.sent)}, even without the option.")
     return None
@@ -98,14 +100,14 @@ def _unanswered(seen: VariantSeen, syn: Reply) -> Judgement:
     if syn.answer is Answer.NOTHING:
         text = f"A SYN with {name} is dropped{where}, one without is answered. {_WAITING}"
         return Judgement(Verdict.DROPPED, text, ("LEG-04",))
-    how = "by a RST" if syn.answer is Answer.RESET else f"by {address_text(syn.by)}, which reports {syn.icmp}"
-    text = f"A connection with {name} is refused {how}{where}, one without is answered."
+    by = f"by a RST{where}" if syn.answer is Answer.RESET else f"by {address_text(syn.by)} ({syn.icmp})"
+    text = f"A connection with {name} is refused {by}, one without is answered."
     return Judgement(Verdict.REFUSED, text, ("LEG-04", "LEG-08"))
 
 
 def _beyond(hops: tuple[Hop, ...]) -> str:
     """Behind which hop it happens to the SYN, as far as that is known."""
-    known = [hop for hop in hops if hop.answer is Answer.ICMP and hop.fate is not None]
+    known = [hop for hop in hops if hop.answer is Answer.ICMP and not hop.icmp]
     return f" behind {_hop(known[-1])}" if known else ""
 
 
@@ -218,6 +220,8 @@ def _with_notes(judgement: Judgement, seen: VariantSeen, control: Reply | None) 
 
 def _about_hops(verdict: Verdict, hops: tuple[Hop, ...]) -> list[str]:
     notes = []
+    if verdict is Verdict.LEGACY and not hops:
+        notes.append("No router was asked whether the SYN's option gets through.")
     if verdict in (Verdict.LEGACY, Verdict.ECHO, Verdict.ALTERED) and hops:
         arrived = [hop for hop in hops if hop.fate is Fate.INTACT]
         distance = hops[-1].number if hops[-1].answer in (Answer.SYN_ACK, Answer.RESET) else None
@@ -228,7 +232,8 @@ def _about_hops(verdict: Verdict, hops: tuple[Hop, ...]) -> list[str]:
             notes.append("No router on the way quotes enough to say whether the SYN's option arrives.")
     short = [str(hop.number) for hop in hops if hop.fate is Fate.UNSEEN]
     if short:
-        notes.append(f"Hop {', '.join(short)} quotes too little of the SYN to show the option.")
+        who = f"Hop {short[0]} quotes" if len(short) == 1 else f"Hops {', '.join(short)} quote"
+        notes.append(f"{who} too little of the SYN to show the option.")
     for hop in hops:
         if hop.changed:
             notes.append(f"Before {_hop(hop)} other fields of the SYN were changed, too: {', '.join(hop.changed)}.")
@@ -247,14 +252,14 @@ def _about_answers(seen: VariantSeen, control: Reply | None) -> list[str]:
         missing = sorted(control.kinds - syn.kinds)
         if missing:
             names = ", ".join(OPTION_NAMES.get(kind, f"kind {kind}") for kind in missing)
-            notes.append(f"The SYN-ACK has fewer options than without the flow option: {names} is missing.")
+            notes.append(f"Without the flow option the SYN-ACK has more options: {names}.")
     if control is not None and control.fate is not Fate.ABSENT and control.answer is Answer.SYN_ACK:
         notes.append("The SYN-ACK to a SYN without the option carries one (EST-03).")
     if resume is None:
         return notes
     if seen.confirmation is Confirmation.UNKNOWN:
         notes.append(_about_resume(resume))
-    elif seen.confirmation is None and resume.answer is Answer.NOTHING:
+    elif seen.again is None and seen.confirmation is None and resume.answer is Answer.NOTHING:
         notes.append("A SYN with the identifier of an unknown flow is not answered.")
     elif seen.confirmation is None and resume.fate not in (None, Fate.ABSENT, Fate.OVERWRITTEN):
         notes.append("A SYN with the identifier of an unknown flow is answered with an option (RES-05).")
