@@ -23,11 +23,13 @@ from tests.live.namespaces import PATIENCE, Host, _ip
 from tioption.capture import Capture, Segment
 from tioption.endpoint.config import StackConfig
 from tioption.endpoint.stack import Stack
+from tioption.middlebox import Middlebox, parse_chain
 from tioption.network import RawPorts, drive
 from tioption.option import Variant
 
-LEGACY, SPEAKING, SPEAKING_C, CLOSED = 8080, 443, 444, 81
-"""Ports of the server: the kernel's own listener, two of ours, and one where nobody listens."""
+LEGACY, SPEAKING, SPEAKING_C, CLOSED, ECHOING, MUTE = 8080, 443, 444, 81, 7, 9
+"""Ports of the server: the kernel's own listener, two of ours, one where nobody listens, and two that do not tell: a
+stack that repeats the SYN's options, and one that speaks but whose SYN-ACKs lose the option."""
 
 
 class Net(NamedTuple):
@@ -91,17 +93,20 @@ def routed() -> Iterator[Net]:
 
 
 class Serving:
-    """A stack that is driven until it is told to stop."""
+    """A stack that is driven until it is told to stop, behind a box on the same machine."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, box: Middlebox) -> None:
         self.stack = stack
+        self.box = box
         self.stop = Event()
 
     def packets_to_send(self, now: int) -> list[bytes]:
-        return self.stack.packets_to_send(now)
+        packets = self.stack.packets_to_send(now)
+        return [out.packet for packet in packets for out in self.box.process(packet, "ba", now)]
 
     def receive_packet(self, packet: bytes, now: int) -> None:
-        self.stack.receive_packet(packet, now)
+        for out in self.box.process(packet, "ab", now):
+            self.stack.receive_packet(out.packet, now)
 
     def next_timer(self) -> int | None:
         soon = time.time_ns() + 50_000_000
@@ -113,24 +118,23 @@ class Serving:
 
 
 @contextmanager
-def speaking(host: Host) -> Iterator[Stack]:
-    """A host of ours at two ports of both addresses of a namespace."""
+def ours(host: Host, ports: dict[int, Variant], *boxes: str, enabled: bool = True) -> Iterator[Stack]:
+    """A host of ours at ports of both addresses of a namespace."""
 
     def claimed() -> RawPorts:
         device = RawPorts()
         for address in (host.ipv4, host.ipv6):
-            for port in (SPEAKING, SPEAKING_C):
+            for port in ports:
                 device.claim(address, port)
         return device
 
     random = Random(11)
-    stack = Stack(
-        [host.ipv4, host.ipv6], StackConfig(enabled=True), bits=random.getrandbits, secret=random.randbytes(16)
-    )
-    stack.listen(SPEAKING)
-    stack.listen(SPEAKING_C, variant=Variant.FLOW_C)
+    config = StackConfig(enabled=enabled)
+    stack = Stack([host.ipv4, host.ipv6], config, bits=random.getrandbits, secret=random.randbytes(16))
+    for port, variant in ports.items():
+        stack.listen(port, variant=variant)
     device = host.inside(claimed)
-    serving = Serving(stack)
+    serving = Serving(stack, parse_chain(boxes, random))
     thread = Thread(target=lambda: drive(serving, device, serving.stop.is_set))
     thread.start()
     try:
@@ -148,7 +152,9 @@ def net() -> Iterator[Net]:
     with routed() as made, ExitStack() as stack:
         for family in (socket.AF_INET, socket.AF_INET6):
             stack.enter_context(made.server.listen(family, LEGACY))
-        stack.enter_context(speaking(made.server))
+        stack.enter_context(ours(made.server, {SPEAKING: Variant.FLOW_D, SPEAKING_C: Variant.FLOW_C}))
+        stack.enter_context(ours(made.server, {ECHOING: Variant.FLOW_D}, "echo", enabled=False))
+        stack.enter_context(ours(made.server, {MUTE: Variant.FLOW_D}, "strip:segment=syn-ack"))
         yield made
 
 
@@ -190,6 +196,8 @@ def address(request: pytest.FixtureRequest, net: Net) -> str:
         ((), SPEAKING_C, ["declined", "speaks"]),
         ((), LEGACY, ["legacy", "legacy"]),
         ((), CLOSED, ["closed"]),
+        ((), ECHOING, ["echo", "echo"]),
+        ((), MUTE, ["stripped-syn-ack", "stripped-syn-ack"]),
         ((f"{SYN} reset tcp option 253",), SPEAKING, ["stripped-syn", "stripped-syn-ack"]),
         ((f"{SYN} reset tcp option 253", f"{SYN} reset tcp option 254"), LEGACY, ["stripped-syn", "stripped-syn"]),
         ((f"{SYN_ACK} reset tcp option 253",), SPEAKING, ["stripped-syn-ack", "stripped-syn-ack"]),
