@@ -70,7 +70,7 @@ def test_this_machine(tiopt: Run, listener: socket.socket) -> None:
         assert {(row["host"], row["address"], row["source"]) for row in found} == {("localhost", *["127.0.0.1"] * 2)}
         with pytest.raises(BlockingIOError):
             listener.accept()  # no connection was ever completed
-    (row,) = map(json.loads, tiopt("probe", "127.0.0.1", port, "-f", "json").out.splitlines())
+    (row,) = map(json.loads, tiopt("probe", "127.0.0.1", port, port, "-f", "json").out.splitlines())
     assert row["verdict"] == "closed"
 
 

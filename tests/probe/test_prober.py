@@ -140,3 +140,14 @@ def test_addresses_side_by_side() -> None:
     assert [one.address for one in prober.results if one is not None] == [target.address for target in targets]
     controls = [one.control for one in prober.results if one is not None]
     assert all(control is not None and control.answer is Answer.NOTHING for control in controls)
+
+
+def test_many_targets_share_few_local_ports() -> None:
+    random, local = Random(1), count(40000)
+    targets = [Target(SERVER, PORT + number, CLIENT) for number in range(100)]
+    prober = Prober(targets, Settings(), bits=random.getrandbits, claim=lambda _: next(local))
+    network = Network(prober, server(*BOTH, enabled=False))
+    assert network.run(network.now + 100 * SECOND, lambda: prober.done)
+    verdicts = [one.control.answer for one in prober.results if one is not None and one.control is not None]
+    assert verdicts == [Answer.SYN_ACK] * 2 + [Answer.RESET] * 98
+    assert next(local) - 40000 == 7  # the control, and three connections for each variant

@@ -34,7 +34,7 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
 
     if len(words) < 2:
         raise UsageError("expected a host and at least one port, as in: tiopt probe example.net 443")
-    host, ports = words[0], [_port(word) for word in words[1:]]
+    host, ports = words[0], list(dict.fromkeys(_port(word) for word in words[1:]))
     settings = Settings(
         variants=tuple(Variant(name) for name in _VARIANTS[variant]),
         kinds=chosen_kinds(kind_d, kind_c),
@@ -263,7 +263,7 @@ COMMAND = Command(
         Flag("ipv4", ("-4", "--ipv4"), "Only the IPv4 addresses of the host."),
         Flag("ipv6", ("-6", "--ipv6"), "Only the IPv6 addresses of the host."),
         Option("variant", ("--variant",), "Which kind of option to try.", "", "both", choices=tuple(_VARIANTS)),
-        Option("hops", ("--hops",), "How many hops are asked what they see; 0 asks none.", "N", 12, int, most=64),
+        Option("hops", ("--hops",), "How many hops are asked what they see; 0 asks none.", "N", 12, int, most=255),
         Option("timeout", ("--timeout",), "Seconds a target gets in all.", "N", 60, int, least=1, most=3600),
         Option("format", ("--format", "-f"), "Output format.", default="text", choices=("text", "json")),
         Option("pcap", ("--pcap",), "Record what is sent and what comes into this capture file.", "FILE"),

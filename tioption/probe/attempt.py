@@ -22,6 +22,7 @@ _SCALE: Final = 7
 _HEADERS: Final = {4: 40, 16: 60}
 _LINK: Final = 1500
 _TIMESTAMPS: Final = 8
+_MOST_QUOTES: Final = 512
 
 
 class Attempt:
@@ -50,11 +51,6 @@ class Attempt:
         """What the target has said, None as long as it has not."""
         return self._answer[0] if self._answer is not None else None
 
-    @property
-    def isn(self) -> int:
-        """The sequence number of its SYN."""
-        return self._isn
-
     # What it sends.
 
     def syn(self, now: int, *, ttl: int = 64, identification: int = 0, later: int | None = None) -> bytes:
@@ -64,17 +60,16 @@ class Attempt:
         self.sent += 1
         if later is None:
             later = (now - self._first) // MS
-        return self._packet(self.syn_segment(later), ttl, identification)
+        return self._packet(self._syn(later), ttl, identification)
 
-    def syn_segment(self, later: int = 0) -> TcpSegment:
-        """What the SYN holds."""
+    def _syn(self, later: int = 0) -> TcpSegment:
         mss = _LINK - _HEADERS[len(self.ports.source)]
         stamps = SEQ32.add(self._stamp, later), 0
         return TcpSegment(self._isn, 0, SYN, _WINDOW, b"", mss, _SCALE, True, stamps, (), self.option)
 
     def header(self) -> bytes:
         """The TCP header of the SYN."""
-        return write(self.ports, self.syn_segment(), self._kinds)
+        return write(self.ports, self._syn(), self._kinds)
 
     def later(self, quote: Quote) -> int | None:
         """How much `later` the timestamp of a quoted SYN is; None where it is not quoted."""
@@ -121,7 +116,8 @@ class Attempt:
 
     def complain(self, quote: Quote, now: int) -> None:
         """An ICMP error about one of its segments."""
-        self.quotes.append((now, quote))
+        if len(self.quotes) < _MOST_QUOTES:
+            self.quotes.append((now, quote))
 
     def reply(self, control: Reply | None = None) -> Reply:
         """What came back to the SYN, held against what came back to one without the option."""

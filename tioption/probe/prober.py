@@ -5,7 +5,8 @@ Ports of one address are probed one after another, different addresses at the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
@@ -14,7 +15,7 @@ from tioption.handshake.values import RandomBits
 from tioption.packet import read_ip
 from tioption.probe.experiments import probe_target
 from tioption.probe.observed import TargetSeen
-from tioption.probe.session import PortSource, Session, Settings
+from tioption.probe.session import Session, Settings
 
 _AT_ONCE: Final = 16
 """Addresses probed at the same time."""
@@ -31,17 +32,33 @@ class Target(NamedTuple):
 class Prober:
     """Probes targets; `results` has what was seen, in their order, as far as it is known."""
 
-    def __init__(self, targets: Iterable[Target], settings: Settings, *, bits: RandomBits, claim: PortSource) -> None:
-        """Draw all that is random from `bits`, and local ports from `claim`."""
-        self._sessions = [
-            Session(ip_address(one.address).packed, one.port, ip_address(one.source).packed, settings, bits, claim)
-            for one in targets
-        ]
+    def __init__(
+        self, targets: Iterable[Target], settings: Settings, *, bits: RandomBits, claim: Callable[[bytes], int]
+    ) -> None:
+        """Draw all that is random from `bits`; `claim` gives a port of a local address that nobody else uses.
+
+        Different targets share local ports: a handful of them is enough for any number of targets.
+        """
+        self._claim = claim
+        self._ports: dict[bytes, list[int]] = {}
+        self._sessions = []
+        for one in targets:
+            source = ip_address(one.source).packed
+            ports = partial(self._port, source)
+            session = Session(ip_address(one.address).packed, one.port, source, settings, bits, ports)
+            self._sessions.append(session)
         self._waiting: dict[bytes, list[Session]] = {}
         for session in self._sessions:
             self._waiting.setdefault(session.address, []).append(session)
         self._running: dict[bytes, Session] = {}
         self._over: list[Session] = []
+
+    def _port(self, source: bytes, number: int) -> int:
+        """The local port of a target's connection of this number, counted from 0."""
+        ports = self._ports.setdefault(source, [])
+        while len(ports) <= number:
+            ports.append(self._claim(source))
+        return ports[number]
 
     @property
     def results(self) -> list[TargetSeen | None]:

@@ -22,8 +22,8 @@ from tioption.probe.quotes import read_quote
 SECOND: Final = 1_000_000_000
 _T = TypeVar("_T")
 
-PortSource = Callable[[bytes], int]
-"""A port of a local address that nobody uses, claimed for us; raises OSError where there is none."""
+PortSource = Callable[[int], int]
+"""The local port of a target's so manieth connection; raises OSError where there is none."""
 
 
 class Wait(NamedTuple):
@@ -65,11 +65,8 @@ class Settings:
         sends = len(self.waits)
         plain = sends + 1
         speaking = sends + sends * (1 + sends + 1) + 1  # SYN, third ACKs with a resume and its end each, the end
-        silent = (
-            sends + sends + 1 + sends + 1 + self.hops + 1
-        )  # SYN, control again, unknown flow, hops, with their ends
-        legacy = sends + 1 + sends + 1 + self.hops + 1  # SYN, unknown flow, hops, with their ends
-        return plain + len(self.variants) * max(speaking, silent, legacy) + STRAYS
+        silent = sends + 2 * (sends + 1) + self.hops + 1  # SYN; control again, unknown flow, hops with their ends
+        return plain + len(self.variants) * max(speaking, silent) + STRAYS
 
 
 STRAYS: Final = 8
@@ -175,7 +172,7 @@ class Session:
         """A connection that has not begun, from a port of its own; raises OutOfTimeError where it is too late."""
         if self.now >= self._deadline:
             raise OutOfTimeError
-        ports = Ports(self.source, self.claim(self.source), self.address, self.port)
+        ports = Ports(self.source, self.claim(len(self._attempts)), self.address, self.port)
         made = Attempt(ports, self.bits(32), self.bits(31), option, self.settings.kinds)
         self._attempts[ports.sport] = made
         return made
