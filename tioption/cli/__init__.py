@@ -26,6 +26,7 @@ _COMMANDS = (
     "mangle",
     "listen",
     "connect",
+    "probe",
     "wireshark",
     "tcpdump",
     "annotate",
