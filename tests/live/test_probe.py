@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.conftest import ROOT, Outcome, needs, needs_root
-from tests.live.namespaces import PATIENCE, Host, _ip
+from tests.live.namespaces import PATIENCE, Host, ip
 from tioption.capture import Capture, Segment
 from tioption.endpoint.config import StackConfig
 from tioption.endpoint.stack import Stack
@@ -48,11 +48,11 @@ class Net(NamedTuple):
 def _cable(stack: ExitStack, hosts: tuple[Host, Host], number: int) -> None:
     """A cable with the addresses .1 and .2 of a network of its own."""
     ends = f"to{number + 1}", f"to{number}"
-    _ip("link", "add", ends[0], "netns", hosts[0].name, "type", "veth", "peer", "name", ends[1], "netns", hosts[1].name)
+    ip("link", "add", ends[0], "netns", hosts[0].name, "type", "veth", "peer", "name", ends[1], "netns", hosts[1].name)
     for end, (host, device) in enumerate(zip(hosts, ends, strict=True), 1):
-        _ip("-n", host.name, "address", "add", f"10.79.{number}.{end}/24", "dev", device)
-        _ip("-n", host.name, "address", "add", f"fd79:{number}::{end}/64", "dev", device, "nodad")
-        _ip("-n", host.name, "link", "set", device, "up")
+        ip("-n", host.name, "address", "add", f"10.79.{number}.{end}/24", "dev", device)
+        ip("-n", host.name, "address", "add", f"fd79:{number}::{end}/64", "dev", device, "nodad")
+        ip("-n", host.name, "link", "set", device, "up")
 
 
 @contextmanager
@@ -67,9 +67,9 @@ def routed() -> Iterator[Net]:
     )
     with ExitStack() as stack:
         for host in net:
-            _ip("netns", "add", host.name)
-            stack.callback(_ip, "netns", "delete", host.name)
-            _ip("-n", host.name, "link", "set", "lo", "up")
+            ip("netns", "add", host.name)
+            stack.callback(ip, "netns", "delete", host.name)
+            ip("-n", host.name, "link", "set", "lo", "up")
             for which in ("all", "default"):  # an address being checked for duplicates answers nobody for a second
                 host.set(f"ipv6/conf/{which}/accept_dad", "0")
         for number in range(3):
@@ -77,12 +77,12 @@ def routed() -> Iterator[Net]:
         for number, host in enumerate(net):
             for prefix, to in (("10.79.{}.{}", "0.0.0.0/0"), ("fd79:{}::{}", "::/0")):
                 if number < 3:
-                    _ip("-n", host.name, "route", "add", to, "via", prefix.format(number, 2))
+                    ip("-n", host.name, "route", "add", to, "via", prefix.format(number, 2))
                 if number > 1:
                     back = "10.79.0.0/24" if "." in prefix else "fd79:0::/64"
                     if number == 3:
                         back = to
-                    _ip("-n", host.name, "route", "add", back, "via", prefix.format(number - 1, 1))
+                    ip("-n", host.name, "route", "add", back, "via", prefix.format(number - 1, 1))
         for router in (net.first, net.second):
             router.set("ipv4/ip_forward", "1")
             router.set("ipv6/conf/all/forwarding", "1")
@@ -232,7 +232,7 @@ def test_prohibited_by_a_router(net: Net) -> None:
 
 def test_a_host_that_is_not_there_and_a_network_that_is_not(net: Net) -> None:
     net.filtered()
-    _ip("-n", net.client.name, "route", "add", "unreachable", "10.99.0.0/16")
+    ip("-n", net.client.name, "route", "add", "unreachable", "10.99.0.0/16")
     (row,) = rows(net, "10.79.2.77", 443)
     assert (row["verdict"], row["variant"], row["control"]["answer"]) == ("unreachable", None, "icmp")
     assert row["text"] == "The target cannot be reached: 10.79.1.2 reports host unreachable."
