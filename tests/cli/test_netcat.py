@@ -23,13 +23,13 @@ TIOPT = [sys.executable, "-m", "tioption.cli"]
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("listen", "0"), 2, "expected a port from 1 to 65535, found '0'"),
-        (("listen", "echo"), 2, "expected a port from 1 to 65535, found 'echo'"),
+        (("listen", "0"), 2, "expected a port from 1 to 65535, found 0"),
+        (("listen", "nonsense"), 2, "expected a port, as a number or the name of a service, found 'nonsense'"),
         (("listen", "1", "2"), 2, "expected a port, found 1 2"),
         (("connect", "localhost"), 2, "expected a host and a port, found localhost"),
-        (("connect", "localhost", "65536"), 2, "expected a port from 1 to 65535, found '65536'"),
-        (("connect", "-6", "192.0.2.1", "7"), 3, "192.0.2.1: address family for hostname not supported"),
-        (("connect", "x" * 70, "7"), 3, ""),
+        (("connect", "localhost", "65536"), 2, "expected a port from 1 to 65535, found 65536"),
+        (("connect", "-6", "192.0.2.1", "7"), 2, "192.0.2.1: no address of IPv6 has this name"),
+        (("connect", "x" * 70, "7"), 2, "is not the name of a host"),
         (("listen", "7", "--pcap", "/nowhere/x"), 2, "--pcap /nowhere/x: no such file or directory"),
         (("listen", "7", "--log", "/"), 2, "--log /: is a directory"),
         (("listen", "7", "--kind-d", "9", "--kind-c", "9"), 2, "must differ"),

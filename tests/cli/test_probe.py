@@ -31,7 +31,7 @@ Run = Callable[..., Outcome]
         (["127.0.0.1", "no-such-service"], "as a number or the name of a service, found 'no-such-service'"),
         (["-6", "127.0.0.1", "443"], "127.0.0.1: no address of IPv6 has this name"),
         (["-4", "::1", "443"], "::1: no address of IPv4 has this name"),
-        (["fe80::1", "443"], "addresses of a link alone cannot be probed"),
+        (["fe80::1", "443"], "addresses of a link alone cannot be used here"),
         (["a" * 70 + ".example", "443"], "is not the name of a host"),
         (["--kind-d", "254", "127.0.0.1", "443"], "--kind-d and --kind-c must differ"),
     ],

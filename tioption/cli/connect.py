@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tioption.cli.declare import Argument, Command, Flag, Option, UsageError
-from tioption.cli.host import OPTIONS, Settings, host, port_number, resolve, say
+from tioption.cli.host import OPTIONS, Settings, host, say
 from tioption.cli.host import run as run_host
+from tioption.cli.packets import addresses, port_number
 
 
 def run(  # noqa: PLR0913, PLR0917  every option is a parameter
@@ -27,20 +28,17 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
         raise UsageError(f"expected a host and a port, found {' '.join(words)}")
     settings = Settings(variant, plain, exec, tun, pcap, log, quiet, kind_d, kind_c)
     port = port_number(words[1])
-    addresses = resolve(words[0], ipv4=ipv4, ipv6=ipv6)
-    if not addresses:
-        return 3
-    return run_host(_connect(addresses, port, settings, source))
+    return run_host(_connect(addresses(words[0], ipv4=ipv4, ipv6=ipv6), port, settings, source))
 
 
-async def _connect(addresses: list[str], port: int, settings: Settings, source: str | None) -> int:
+async def _connect(there: list[str], port: int, settings: Settings, source: str | None) -> int:
     from tioption.cli.netcat import converse
     from tioption.endpoint import open_connection
     from tioption.option import Variant
 
     chosen = Variant(settings.variant)
     async with host(settings) as this:
-        for address in addresses:
+        for address in there:
             try:
                 reader, writer = await open_connection(
                     this, address, port, source=source, variant=chosen, option=not settings.plain

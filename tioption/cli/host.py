@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from tioption.cli.declare import KIND_OPTIONS, Flag, MachineError, Option, UsageError, chosen_kinds
+from tioption.cli.packets import raw_ports, recording
 
 if TYPE_CHECKING:
     from tioption.endpoint import AsyncHost, IsolationBoundary, Stack
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], object]
 """Says something on standard error."""
-
-_LINKTYPE_RAW = 101
 
 OPTIONS: tuple[Option | Flag, ...] = (
     Option("variant", ("--variant",), "Flow-d, or flow-c.", "", "flow-d", choices=("flow-d", "flow-c")),
@@ -70,26 +68,6 @@ def _silent(_text: str) -> None:
     pass
 
 
-def port_number(word: str) -> int:
-    """The port a word stands for; raises UsageError where it is none."""
-    if not (word.isascii() and word.isdigit() and 0 < int(word) < 1 << 16):
-        raise UsageError(f"expected a port from 1 to 65535, found {word!r}")
-    return int(word)
-
-
-def resolve(name: str, *, ipv4: bool, ipv6: bool) -> list[str]:
-    """The addresses of a name, in the system's order; says so where there are none."""
-    import socket
-
-    family = socket.AF_INET if ipv4 and not ipv6 else socket.AF_INET6 if ipv6 and not ipv4 else socket.AF_UNSPEC
-    try:
-        found = socket.getaddrinfo(name, None, family, socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        say(f"{name}: {(getattr(error, 'strerror', None) or str(error)).lower()}")
-        return []
-    return list(dict.fromkeys(str(where[0]) for *_, where in found))
-
-
 def run(work: Coroutine[Any, Any, int]) -> int:
     """Do it until it is done, or somebody has had enough (Ctrl-C, SIGTERM); return the exit status."""
     from signal import SIGTERM
@@ -120,7 +98,7 @@ async def host(settings: Settings, port: int | None = None) -> AsyncIterator[Asy
     async with AsyncExitStack() as stack:
         tap: Tap | None = None
         if settings.pcap is not None:
-            tap = _recorder(stack.enter_context(_opened(settings.pcap, "--pcap")))
+            tap = stack.enter_context(recording(settings.pcap))
         log = None
         if settings.log is not None:
             lines = stack.enter_context(_opened(settings.log, "--log"))
@@ -161,31 +139,18 @@ def _opened(name: str, option: str) -> IO[bytes]:
         raise UsageError(f"{option} {name}: {(error.strerror or str(error)).lower()}") from None
 
 
-def _recorder(file: IO[bytes]) -> Callable[[int, bytes], object]:
-    from tioption.build.capture_file import file_header, record
-
-    file.write(file_header(_LINKTYPE_RAW, nanoseconds=True))
-    return lambda time_ns, packet: file.write(record(time_ns, packet))
-
-
 def _device(settings: Settings) -> RawPorts | Tun:
     """What carries the packets; raises MachineError without the right to it."""
-    if not sys.platform.startswith("linux"):
-        raise MachineError("a live endpoint needs Linux; tioption.endpoint runs anywhere over links of your own")
-    from tioption.network import RawPorts, Tun
+    if not settings.tun:
+        return raw_ports()
+    from tioption.network import Tun
 
     try:
-        return Tun() if settings.tun else RawPorts()
+        return Tun()
     except FileNotFoundError:
-        raise MachineError("--tun needs /dev/net/tun: sudo modprobe tun") from None
+        raise MachineError("--tun needs Linux with /dev/net/tun: sudo modprobe tun") from None
     except PermissionError:
-        if settings.tun:
-            raise MachineError("--tun needs the capability CAP_NET_ADMIN: run tiopt with sudo") from None
-        python = os.path.realpath(sys.executable)
-        raise MachineError(
-            "speaking TCP from this machine's addresses needs the capability CAP_NET_RAW: run tiopt with sudo, or give "
-            f"it to the Python that runs it, and so to all its programs: sudo setcap cap_net_raw+ep {python}"
-        ) from None
+        raise MachineError("--tun needs the capability CAP_NET_ADMIN: run tiopt with sudo") from None
 
 
 def _route(device: Tun, tcp: Stack, settings: Settings) -> None:

@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tioption.cli.declare import Argument, Command, Flag, UsageError
-from tioption.cli.host import OPTIONS, Settings, host, port_number
+from tioption.cli.host import OPTIONS, Settings, host
 from tioption.cli.host import run as run_host
+from tioption.cli.packets import port_number
 
 if TYPE_CHECKING:
     from tioption.endpoint import FlowWriter

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, MachineError, Option, UsageError, chosen_kinds
+from tioption.cli.packets import addresses, port_number, raw_ports, recording
 
 _VARIANTS = {"both": ("flow-d", "flow-c"), "flow-d": ("flow-d",), "flow-c": ("flow-c",)}
-_LINKTYPE_RAW = 101
 
 
 def run(  # noqa: PLR0913, PLR0917  every option is a parameter
@@ -34,18 +32,20 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
 
     if len(words) < 2:
         raise UsageError("expected a host and at least one port, as in: tiopt probe example.net 443")
-    host, ports = words[0], list(dict.fromkeys(_port(word) for word in words[1:]))
+    host, ports = words[0], list(dict.fromkeys(port_number(word) for word in words[1:]))
     settings = Settings(
         variants=tuple(Variant(name) for name in _VARIANTS[variant]),
         kinds=chosen_kinds(kind_d, kind_c),
         hops=hops,
         timeout=timeout * SECOND,
     )
-    places = [_Place(address, port, *_source(address)) for address in _addresses(host, ipv4, ipv6) for port in ports]
+    places = [
+        _Place(address, port, *_source(address)) for address in addresses(host, ipv4=ipv4, ipv6=ipv6) for port in ports
+    ]
     with ExitStack() as stack:
-        device = _Carrier(_device())
+        device = _Carrier(raw_ports())
         stack.callback(device.close)
-        tap = None if pcap is None else stack.enter_context(_recording(pcap))
+        tap = None if pcap is None else stack.enter_context(recording(pcap))
         _probe(host, places, settings, device, tap, format)
     if device.refused:
         packets = "1 packet was" if device.refused == 1 else f"{device.refused} packets were"
@@ -65,40 +65,6 @@ class _Place(NamedTuple):
     why: str
 
 
-def _port(word: str) -> int:
-    import socket
-
-    if word.isascii() and word.isdigit():
-        if len(word) < 6 and 1 <= int(word) <= 65535:
-            return int(word)
-        raise UsageError(f"expected a port from 1 to 65535, found {word}")
-    try:
-        return socket.getservbyname(word, "tcp")
-    except OSError:
-        raise UsageError(f"expected a port, as a number or the name of a service, found {word!r}") from None
-
-
-def _addresses(host: str, ipv4: bool, ipv6: bool) -> list[str]:
-    """The addresses a name stands for, of the families asked for."""
-    import socket
-
-    family = socket.AF_UNSPEC if ipv4 == ipv6 else socket.AF_INET if ipv4 else socket.AF_INET6
-    try:
-        found = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        if error.errno == socket.EAI_AGAIN:
-            raise MachineError(f"{host}: no name server answers; give an address, or try again") from None
-        of_family = "" if ipv4 == ipv6 else f" of IPv{4 if ipv4 else 6}"
-        raise UsageError(f"{host}: no address{of_family} has this name") from None
-    except UnicodeError:
-        raise UsageError(f"{host!r} is not the name of a host") from None
-    addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
-    for address in addresses:
-        if address.lower().startswith("fe80:"):
-            raise UsageError(f"{address}: addresses of a link alone cannot be probed")
-    return addresses
-
-
 def _source(address: str) -> tuple[str, str]:
     """The address this machine would send from, and why there is none where it is ""."""
     import socket
@@ -110,23 +76,6 @@ def _source(address: str) -> tuple[str, str]:
             return str(asking.getsockname()[0]), ""
     except OSError as error:
         return "", (error.strerror or str(error)).lower()
-
-
-def _device() -> Any:
-    import socket
-
-    if not hasattr(socket, "AF_PACKET"):
-        raise MachineError("tiopt probe needs Linux: it sends segments that no other system's sockets send")
-    from tioption.network import RawPorts
-
-    try:
-        return RawPorts()
-    except PermissionError:
-        python = os.path.realpath(sys.executable)
-        raise MachineError(
-            "sending segments of its own needs the capability CAP_NET_RAW: run tiopt with sudo, or give it to the "
-            f"Python that runs it, and so to all its programs: sudo setcap cap_net_raw+ep {python}"
-        ) from None
 
 
 class _Carrier:
@@ -153,20 +102,6 @@ class _Carrier:
         except OSError as error:
             what = (error.strerror or str(error)).lower()
             raise MachineError(f"no port of {address_text(address)} is to be had: {what}") from None
-
-
-@contextmanager
-def _recording(name: str) -> Iterator[Callable[[int, bytes], object]]:
-    """What writes packets into a capture file."""
-    from tioption.build.capture_file import file_header, record
-
-    try:
-        file = Path(name).open("wb")  # noqa: SIM115
-    except OSError as error:
-        raise UsageError(f"--pcap {name}: {(error.strerror or str(error)).lower()}") from None
-    with file:
-        file.write(file_header(_LINKTYPE_RAW, nanoseconds=True))
-        yield lambda time_ns, packet: file.write(record(time_ns, packet))
 
 
 def _probe(host: str, places: list[_Place], settings: Any, device: _Carrier, tap: Any, form: str) -> None:
