@@ -17,4 +17,16 @@ from tioption.rules import RULES
 CHECKS: dict[str, Check] = {rule: _ENTERED[rule] for rule in RULES if rule in _ENTERED}
 """Every check by its rule, in the order of the rules."""
 
-__all__ = ["CHECKS", "FAMILIES", "UNTESTABLE", "Check", "Facts", "Need", "Result", "Run", "Setting", "Unreachable", "Verdict"]
+__all__ = [
+    "CHECKS",
+    "FAMILIES",
+    "UNTESTABLE",
+    "Check",
+    "Facts",
+    "Need",
+    "Result",
+    "Run",
+    "Setting",
+    "Unreachable",
+    "Verdict",
+]

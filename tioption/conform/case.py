@@ -132,6 +132,8 @@ class Case:
         self.variant = setting.variant
         self.bits = setting.bits
         self.transports: list[Transport] = []
+        self.strangers: list[Arrival] = []
+        """What the host has sent to our ports from other ones than that of the service."""
         self.now = 0
         self._send = send
 
@@ -210,7 +212,7 @@ class Case:
             lambda: transport.acked >= end or transport.reset is not None,
             again=lambda: transport.segment(ACK | PSH, payload, at=at),
         )
-        return transport.acked >= end
+        return transport.acked >= end and transport.reset is None
 
     def finished(self, transport: Transport) -> Script[bool]:
         """Send a FIN, and wait until it is acknowledged: whether it was."""
@@ -284,29 +286,47 @@ class Case:
         return flow
 
     def attempted(
-        self, flow: Flow, *, option: FlowOption | None = None, isn: int | None = None, **changes: int
+        self,
+        flow: Flow,
+        *,
+        option: FlowOption | None = None,
+        isn: int | None = None,
+        tiseq: int | None = None,
+        tiack: int | None = None,
     ) -> Script[Attempt]:
-        """Try to resume a flow (RES-02), with other values in the option where they are given.
+        """Try to resume a flow (RES-02), with another option or other values in it where they are given.
 
         What its transport brings from now on is not acknowledged (RES-09).
         """
         flow.transport.automatic = False
-        offer = option or FlowOption(flow.variant, flow.tifid, flow.nxt, flow.rcv)
-        attempt = Attempt(self.transport(isn), offer.replace(**changes))
+        at = flow.nxt if tiseq is None else tiseq
+        expected = flow.rcv if tiack is None else tiack
+        attempt = Attempt(self.transport(isn), option or FlowOption(flow.variant, flow.tifid, at, expected))
         yield from self.open(attempt.offer, transport=attempt.transport)
         return attempt
 
-    def answered(self, flow: Flow, **changes: int) -> Script[tuple[Attempt, FlowOption]]:
+    def answered(self, flow: Flow) -> Script[tuple[Attempt, FlowOption]]:
         """A resume that the host has answered as one, its third ACK still to be sent."""
-        attempt = yield from self.attempted(flow, **changes)
+        attempt = yield from self.attempted(flow)
         answer = attempt.answer
         if answer is None:
             raise NotApplicable(f"the host refuses a resume that is right, by {attempt.transport.told}")
-        if answer.tifid != flow.tifid or answer.variant is not flow.variant:
-            raise NotApplicable("the SYN-ACK to a resume names another flow (RES-01)")
+        self.same_flow(flow, attempt)
         if answer.tiseq != attempt.offer.tiack:
             raise NotApplicable("the SYN-ACK to a resume goes on elsewhere (MAP-04)")
         return attempt, answer
+
+    @staticmethod
+    def same_flow(flow: Flow, attempt: Attempt) -> None:
+        """The SYN-ACK names the flow of the SYN; raises NotApplicable where it does not."""
+        answer = attempt.answer
+        if answer is None or answer.tifid != flow.tifid or answer.variant is not flow.variant:
+            raise NotApplicable("the SYN-ACK to a resume names another flow (RES-01)")
+
+    def confirmed(self, transport: Transport, option: FlowOption | None) -> Script[None]:
+        """Send a third ACK that has to be reset, and wait for that."""
+        transport.confirm(option)
+        yield from self.until(lambda: transport.reset, again=lambda: transport.segment(option=option))
 
     def switch(self, flow: Flow, attempt: Attempt, option: FlowOption | None = None) -> None:
         """Send the third ACK of a resume, with another option where one is given; the flow goes on there."""
@@ -340,7 +360,7 @@ class Case:
 
     def refused(self, attempt: Attempt, what: str) -> None:
         """The host must not take this for a resume; raises Failed where it does."""
-        self.require(attempt.answer is None, f"no flow to be resumed {what}", f"{attempt.transport.told}")
+        self.require(attempt.answer is None, f"no flow to be resumed {what}", attempt.transport.answer)
 
     def other_variant(self) -> Variant:
         """The variant that is not tested."""

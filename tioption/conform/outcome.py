@@ -11,7 +11,7 @@ from tioption.errors import TioptError
 class Verdict(Enum):
     """The verdict of a check; the value is the word users read."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  the word, not a secret
     FAIL = "fail"
     NOT_APPLICABLE = "not-applicable"
 
@@ -30,7 +30,7 @@ class NotApplicable(Exception):  # noqa: N818  as above
     """The rule cannot be tested against this host, and why."""
 
 
-class Unreachable(TioptError):
+class Unreachable(TioptError):  # noqa: N818  as above
     """The host does not answer, or refuses every connection: nothing can be said about it."""
 
 

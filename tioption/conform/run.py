@@ -1,4 +1,4 @@
-"""All checks against one host, side by side: a host for `tioption.network`, packets and times in, packets and results out.
+"""All checks against one host, side by side: a `Host` of `tioption.network` that knows neither clock nor socket.
 
 First it is found out what the host can do at all; then the checks begin one after another, a few at once, for they take
 ports and flows of their own; those that have to be alone come last. After each check its connections are reset.
@@ -17,7 +17,7 @@ from tioption.conform.transport import Arrival, Transport
 from tioption.endpoint.wire import read
 from tioption.errors import ParseError
 from tioption.option import walk
-from tioption.packet import TCP, Ports, read_ip, read_tcp, write_ip
+from tioption.packet import TCP, read_ip, read_tcp, write_ip
 from tioption.seq import SEQ48
 
 _AT_ONCE: Final = 8
@@ -59,7 +59,7 @@ class Run:
         self._alone = deque(check for check in chosen if check.alone)
         self._on_result = on_result
         self._running: list[_Running] = []
-        self._ports: dict[tuple[int, bytes, int], tuple[_Running, Transport]] = {}
+        self._ports: dict[int, tuple[_Running, Transport]] = {}
         self._out: list[bytes] = []
         self._next_begin = 0
         self._reconnoitred = False
@@ -90,14 +90,18 @@ class Run:
             ports, segment = read(ip.source, ip.destination, ip.payload, self.setting.kinds)
         except ParseError:
             return
-        running, transport = self._ports.get((ports.dport, ports.source, ports.sport), (None, None))
+        running, transport = self._ports.get(ports.dport, (None, None))
         if running is None or transport is None or len(running.packets) >= _MOST_PACKETS:
             return
         self._now = now
         running.packets.append((now, packet))
         running.case.advance(now)
         running.stirred = True
-        transport.take(Arrival(segment, tuple(walk(header.options, None, self.setting.kinds))))
+        arrival = Arrival(segment, tuple(walk(header.options, None, self.setting.kinds)))
+        if ports.sport == self.setting.port:
+            transport.take(arrival)
+        else:
+            running.case.strangers.append(arrival)
 
     def next_timer(self) -> int | None:
         """When `handle_timer` has to be called."""
@@ -174,7 +178,7 @@ class Run:
             return
         for transport in running.case.transports:
             transport.abort()
-            self._ports.pop(_key(transport.ports), None)
+            self._ports.pop(transport.ports.sport, None)
         self._running.remove(running)
         if check is None:
             self._reconnoitred = True
@@ -183,7 +187,7 @@ class Run:
 
     def _enter_ports(self, running: _Running) -> None:
         for transport in running.case.transports:
-            self._ports.setdefault(_key(transport.ports), (running, transport))
+            self._ports.setdefault(transport.ports.sport, (running, transport))
 
     def _conclude(self, result: Result) -> None:
         self.results.append(result)
@@ -191,12 +195,8 @@ class Run:
             self._on_result(result)
 
 
-def _key(ports: Ports) -> tuple[int, bytes, int]:
-    return ports.sport, ports.destination, ports.dport
-
-
 def reconnaissance(case: Case) -> Script[None]:
-    """What the host can do at all, into the facts of the setting; raises Unreachable where it does not even speak TCP."""
+    """What the host can do at all, into the facts; raises Unreachable where it does not even speak TCP."""
     facts = case.facts
     begun = case.now
     offer = case.offer()

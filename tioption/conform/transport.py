@@ -230,4 +230,6 @@ class Transport:
         """What has come of it, for people."""
         if self.reset is not None:
             return "a RST"
-        return str(self.arrivals[-1]) if self.arrivals else "no answer"
+        if not self.arrivals:
+            return "no answer"
+        return f"nothing more after {self.arrivals[-1]}" if self.confirmed else str(self.arrivals[-1])

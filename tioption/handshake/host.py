@@ -333,7 +333,9 @@ class Answerer:
             if self._flow.resumed != self._resumed:  # of several pending ones the first that is confirmed wins
                 return [SendReset("another resume of the flow was confirmed"), ResumeFailed("another one won")]
             own, other = self._anchors()
-            if SEQ48.precedes(own, self._flow.una):  # acknowledged on the old transport meanwhile (RES-09), and forgotten
+            if SEQ48.precedes(
+                own, self._flow.una
+            ):  # acknowledged on the old transport meanwhile (RES-09), and forgotten
                 return [SendReset("what the resume asks for was acknowledged since"), ResumeFailed("bytes are gone")]
             self._registry.wake(self._flow.name)
             return [Resumed(self._flow, own, other)]

@@ -36,5 +36,3 @@ def _closed(case: Case, transport: Transport, after: str) -> Script[None]:
     if transport.received:
         case.require(False, f"no octet after {after}", f"{len(transport.received)} octets")
     case.require(transport.reset or transport.fin, f"the connection to be closed after {after}", transport.told)
-
-

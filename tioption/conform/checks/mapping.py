@@ -79,6 +79,7 @@ def where_the_other_points(case: Case) -> Script[None]:
     attempt = yield from case.attempted(flow, tiack=tiack)
     if attempt.answer is None:
         raise NotApplicable(f"the host refuses a resume that is right, by {attempt.transport.told}")
+    case.same_flow(flow, attempt)
     distance = SEQ48.difference(attempt.answer.tiseq, tiack)
     case.require(distance == 0, "a TISeq that is the TIAck of the SYN", f"one {distance} octets away")
     case.switch(flow, attempt)
@@ -99,10 +100,7 @@ def overlap_and_gap(case: Case) -> Script[None]:
     flow = yield from case.begun()
     attempt, answer = yield from case.answered(flow)
     above = attempt.confirmation.replace(tiseq=SEQ48.add(answer.tiack, 10))
-    attempt.transport.confirm(above)
-    yield from case.until(
-        lambda: attempt.transport.reset is not None, again=lambda: attempt.transport.segment(option=above)
-    )
+    yield from case.confirmed(attempt.transport, above)
     told = attempt.transport.told
     case.require(attempt.transport.reset, "a RST to a third ACK that leaves a gap", told)
 
@@ -115,6 +113,7 @@ def wraps(case: Case) -> Script[None]:
     yield from case.delivered(flow)
     attempt = yield from case.attempted(flow, isn=(1 << 32) - 10)
     case.require(attempt.answer is not None, "a resume at position 0 to be accepted", attempt.transport.told)
+    case.same_flow(flow, attempt)
     assert attempt.answer is not None
     case.require(attempt.answer.tiack == 0, "the TIAck 000000000000", f"{attempt.answer.tiack:012x}")
     case.switch(flow, attempt)

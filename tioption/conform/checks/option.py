@@ -152,6 +152,4 @@ def beside_others(case: Case) -> Script[None]:
     )
     if transport.answer is not None:
         cookie = any(option.kind == _FAST_OPEN for option in transport.answer.options)
-        case.require(
-            not (cookie and transport.answer.flow), "a Fast Open cookie or the option", "both in one SYN-ACK"
-        )
+        case.require(not (cookie and transport.answer.flow), "a Fast Open cookie or the option", "both in one SYN-ACK")
