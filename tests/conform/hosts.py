@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from random import Random
 
-from tioption.conform import CHECKS, Check, Result, Run, Setting, Verdict
+from tioption.conform import CHECKS, Result, Run, Setting, Verdict
 from tioption.conform.case import SECOND
 from tioption.endpoint import Network, Stack, StackConfig
 from tioption.endpoint.isolation import IsolationBoundary
+from tioption.endpoint.link import Middlebox
 from tioption.network import Host
 from tioption.option import DEFAULT_KINDS, Kinds, Variant
 
@@ -79,23 +80,16 @@ def run_of(
     remote: str = TESTED,
     kinds: Kinds = DEFAULT_KINDS,
     latency: int = 10_000_000,
+    boxes: Sequence[Middlebox] = (),
 ) -> Run:
     """A whole run against a host, over before it is returned."""
     random = Random(11)
     ports = iter(range(40000, 60000))
-    setting = Setting(
-        ip_address(local).packed,
-        ip_address(remote).packed,
-        7,
-        variant,
-        kinds,
-        random.getrandbits,
-        lambda: next(ports),
-    )
-    checks: list[Check] = [CHECKS[rule] for rule in only]
-    run = Run(setting, checks)
-    network = Network(run, host, latency=latency)
-    assert network.run(network.now + 600 * SECOND, lambda: run.done)
+    here, there = ip_address(local).packed, ip_address(remote).packed
+    setting = Setting(here, there, 7, variant, kinds, random.getrandbits, lambda: next(ports))
+    run = Run(setting, [CHECKS[rule] for rule in only])
+    network = Network(run, host, boxes, latency=latency)
+    assert network.run(network.now + 3600 * SECOND, lambda: run.done)
     return run
 
 

@@ -112,7 +112,7 @@ def _test(
     from ipaddress import ip_address
     from secrets import randbits
 
-    from tioption.conform import Run, Setting
+    from tioption.conform import Run, Setting, Unreachable
     from tioption.conform.case import SECOND
     from tioption.network import RawPorts, drive
     from tioption.option import Variant
@@ -144,7 +144,7 @@ def _test(
     finally:
         device.close()
     if testing.unreachable is not None:
-        raise testing.unreachable
+        raise Unreachable(f"{remote} port {port}: {testing.unreachable}")
     return testing.results
 
 
@@ -216,8 +216,8 @@ COMMAND = Command(
     "Test a host that listens against the rules.",
     "Test an implementation of the option that listens at a port against the rules, one check a rule: the tester opens "
     "flows, breaks, resumes and misuses them, and holds what comes back against the rule. Nothing is judged by what "
-    "the host says of itself. Most is learnt from a service that sends back what it gets. Linux, with CAP_NET_RAW; exit "
-    "status 1 where a rule is broken, 3 where the host cannot be reached.",
+    "the host says of itself. Most is learnt from a service that sends back what it gets. Linux, with CAP_NET_RAW; "
+    "exit status 1 where a rule is broken, 3 where the host cannot be reached.",
     (
         "tiopt conform --list",
         "tiopt conform 192.0.2.7 7",

@@ -192,11 +192,12 @@ class Case:
         area: bytes | None = None,
         payload: bytes = b"",
         transport: Transport | None = None,
+        within: int | None = None,
     ) -> Script[Transport]:
         """Send a SYN and wait for what comes: `answer`, or `reset`, or neither."""
         opened = transport if transport is not None else self.transport()
         opened.syn(option, area, payload)
-        yield from self.until(lambda: opened.answers or opened.reset, again=opened.syn_again)
+        yield from self.until(lambda: opened.answers or opened.reset, within, opened.syn_again)
         return opened
 
     def octets(self, count: int) -> bytes:

@@ -1,13 +1,16 @@
 """All checks against one host, side by side: a `Host` of `tioption.network` that knows neither clock nor socket.
 
-First it is found out what the host can do at all; then the checks begin one after another, a few at once, for they take
-ports and flows of their own; those that have to be alone come last. After each check its connections are reset.
+First it is found out what the host can do at all; then the checks begin one after another, a few at once, for they
+take ports and flows of their own; those that have to be alone come last. After each check its connections are reset.
+One that does not pass is done once more, for a path may lose just what it rests on: what is said of a host was seen
+twice.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from tioption.conform.case import SECOND, Case, Facts, Script, Setting, disagreement
@@ -18,24 +21,25 @@ from tioption.endpoint.wire import read
 from tioption.errors import ParseError
 from tioption.option import walk
 from tioption.packet import TCP, read_ip, read_tcp, write_ip
-from tioption.seq import SEQ48
 
 _AT_ONCE: Final = 8
 _PACE: Final = 120_000_000
 """Between the beginnings of two checks: a host may limit the resumes of one address (SEC-04)."""
-_MOST_PACKETS: Final = 20_000
+_MOST_PACKETS: Final = 4_000
 """Packets of one check: a host that floods us is not listened to any further."""
+_TRIES: Final = 2
 _GREETING: Final = b"tiopt conform\n"
 
 
 class _Running:
     """A script under way."""
 
-    def __init__(self, check: Check | None, case: Case, script: Script[None]) -> None:
-        """`check` is None for the reconnaissance."""
+    def __init__(self, check: Check | None, case: Case, script: Script[None], tries: int) -> None:
+        """`check` is None for the reconnaissance; `tries` says how often it has been begun."""
         self.check = check
         self.case = case
         self.script = script
+        self.tries = tries
         self.due = 0
         self.stirred = True
         """Whether something has arrived that it has not seen."""
@@ -136,7 +140,7 @@ class Run:
         while self._may_begin and now >= self._next_begin:
             self._begin((self._together or self._alone).popleft(), now)
 
-    def _begin(self, check: Check | None, now: int) -> None:
+    def _begin(self, check: Check | None, now: int, tries: int = 1) -> None:
         if check is not None:
             obstacle = check.obstacle(self.setting.facts, self.setting.variant)
             if obstacle:
@@ -153,7 +157,7 @@ class Run:
             self._out.append(packet)
 
         case = Case(self.setting, send)
-        running = _Running(check, case, check.run(case) if check is not None else reconnaissance(case))
+        running = _Running(check, case, check.run(case) if check is not None else reconnaissance(case), tries)
         self._running.append(running)
         self._step(running, now)
 
@@ -182,6 +186,8 @@ class Run:
         self._running.remove(running)
         if check is None:
             self._reconnoitred = True
+        elif verdict is not Verdict.PASS and running.tries < _TRIES:
+            self._begin(check, now, running.tries + 1)
         else:
             self._conclude(Result(check.rule, check.title, verdict, packets=tuple(running.packets), **details))
 
@@ -220,16 +226,26 @@ def reconnaissance(case: Case) -> Script[None]:
 
 
 def _learn_of_resumes(case: Case, facts: Facts) -> Script[None]:
+    for _ in range(_TRIES):
+        with suppress(NotApplicable):  # a flow that came to nothing; another may not
+            facts.alive = yield from _resumable(case, facts, broken=False)
+        if facts.alive:
+            return
+        with suppress(NotApplicable):
+            facts.broken = yield from _resumable(case, facts, broken=True)
+        if facts.broken:
+            return
+
+
+def _resumable(case: Case, facts: Facts, *, broken: bool) -> Script[bool]:
+    """Whether the host lets a flow be resumed, after its transport was reset or while it lives."""
     flow = yield from case.established()
-    yield from case.carried(flow.transport, _GREETING)
-    flow.sent += len(_GREETING)
-    yield from case.until(lambda: len(flow.received) >= len(_GREETING), max(case.quiet, SECOND))
-    facts.echoes = flow.received == _GREETING
-    facts.alive = (yield from case.attempted(flow)).answer is not None
-    if not facts.alive:
-        flow = yield from case.established()
-        yield from case.carried(flow.transport, _GREETING)
-        flow.sent = SEQ48.add(flow.sent, len(_GREETING))
+    if (yield from case.carried(flow.transport, _GREETING)):
+        flow.sent += len(_GREETING)
+    if broken:
         case.reset(flow.transport)
         yield from case.pause(case.quiet)
-        facts.broken = (yield from case.attempted(flow)).answer is not None
+    else:
+        yield from case.until(lambda: len(flow.received) >= len(_GREETING), max(case.quiet, SECOND))
+        facts.echoes = facts.echoes or flow.received == _GREETING
+    return (yield from case.attempted(flow)).answer is not None

@@ -78,7 +78,9 @@ class Transport:
         self.automatic = True
         """Whether what arrives is acknowledged by itself."""
         self.confirmation: FlowOption | None = None
-        """The option of the third ACK, which is repeated for a SYN-ACK that comes again (EST-10)."""
+        """The option of the third ACK."""
+        self.repeats = False
+        """Whether the third ACK is sent again for a SYN-ACK that comes again (EST-10): it was not left out."""
         self.confirmed = False
         """Whether the third ACK, or something in its place, was sent."""
         self.now = 0
@@ -139,11 +141,13 @@ class Transport:
 
     def confirm(self, option: FlowOption | None) -> None:
         """Send the third ACK."""
-        self.confirmation = option
+        self.confirmation, self.repeats = option, True
         self.segment(option=option)
 
     def data(self, payload: bytes, *, option: FlowOption | None = None) -> None:
         """Send octets of the stream."""
+        if option is not None and not self.confirmed:
+            self.confirmation, self.repeats = option, True
         self.segment(ACK | PSH, payload, option=option)
 
     def abort(self) -> None:
@@ -186,7 +190,7 @@ class Transport:
         self.acknowledging = max(self.acknowledging, 1)
         if segment.timestamps is not None:
             self._recent = segment.timestamps[0]
-        if again and self.automatic and self.confirmed:
+        if again and self.automatic and self.repeats:
             self.segment(option=self.confirmation)
 
     def _take_segment(self, segment: TcpSegment) -> None:

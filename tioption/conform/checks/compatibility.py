@@ -8,7 +8,7 @@ from tioption.conform.case import Case, Script
 from tioption.conform.checks.establishment import fallen_back
 from tioption.conform.outcome import NotApplicable
 from tioption.conform.registry import Need, check
-from tioption.conform.transport import MSS
+from tioption.conform.transport import MSS, Transport
 from tioption.layout import LENGTH
 from tioption.packet import mss
 
@@ -56,20 +56,29 @@ def stripped_copy(case: Case) -> Script[None]:
 def malformed(case: Case) -> Script[None]:
     """A malformed or unknown option never breaks plain TCP.
 
-    Length octets of 0, 1 and 19, one past the end of the header, and a kind that nobody knows.
+    Options of 2 and 19 octets and of a kind that nobody knows; then length octets of 0 and 1 and one past the end of
+    the header, where only a RST counts against the host: Linux drops such SYNs.
     """
     octets = case.offer().encode(case.setting.kinds)
     kind = octets[0]
-    areas = {
-        "of length 0": bytes((kind, 0)) + octets[2:],
-        "of length 1": bytes((kind, 1)) + octets[2:],
-        "of length 19": bytes((kind, LENGTH - 1)) + octets[2:],
-        "past the end of the header": bytes((kind, 60)) + octets[2:],
+    whole = {
+        "of length 2": bytes((kind, 2)),
+        "of length 19": bytes((kind, LENGTH - 1)) + octets[2:-1],
         "of an unknown kind": bytes((_UNKNOWN_KIND, LENGTH)) + octets[2:],
     }
-    for what, area in areas.items():
+    for what, area in whole.items():
         transport = yield from case.open(area=mss(MSS) + area)
         case.require(transport.answer is not None, f"a SYN-ACK to a SYN with an option {what}", transport.told)
-        transport.confirm(None)
-        plain = yield from case.goes_on_plainly(transport)
-        case.require(plain, f"octets to be acknowledged after a SYN with an option {what}", transport.told)
+        yield from _goes_on(case, transport, what)
+    illegal = {"of length 0": 0, "of length 1": 1, "past the end of the header": 60}
+    for what, length in illegal.items():
+        transport = yield from case.open(area=mss(MSS) + bytes((kind, length)) + octets[2:], within=case.quiet)
+        case.require(transport.reset is None, f"no RST to a SYN with an option {what}", transport.told)
+        if transport.answer is not None:
+            yield from _goes_on(case, transport, what)
+
+
+def _goes_on(case: Case, transport: Transport, what: str) -> Script[None]:
+    transport.confirm(None)
+    plain = yield from case.goes_on_plainly(transport)
+    case.require(plain, f"octets to be acknowledged after a SYN with an option {what}", transport.told)

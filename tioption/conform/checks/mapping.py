@@ -95,6 +95,7 @@ def overlap_and_gap(case: Case) -> Script[None]:
     attempt, answer = yield from case.answered(flow)
     below = SEQ48.add(answer.tiack, -10)
     case.switch(flow, attempt, attempt.confirmation.replace(tiseq=below))
+    yield from case.pause(case.quiet // 4)
     arrived = yield from case.carried(attempt.transport, case.octets(30))
     case.require(arrived, "octets of which some came before to be acknowledged", attempt.transport.told)
     flow = yield from case.begun()
@@ -131,6 +132,7 @@ def nothing_twice(case: Case) -> Script[None]:
     yield from case.until(lambda: len(flow.received) >= flow.sent)
     attempt, answer = yield from case.answered(flow)
     case.switch(flow, attempt, attempt.confirmation.replace(tiseq=SEQ48.add(answer.tiack, -10)))
+    yield from case.pause(case.quiet // 4)  # data that overtakes it would stand elsewhere (MAP-03)
     fresh = case.octets(20)
     if not (yield from case.carried(attempt.transport, case.octets(10) + fresh)):
         raise NotApplicable(f"an overlap is not accepted (MAP-05): {attempt.transport.told}")
