@@ -160,7 +160,7 @@ def test_a_closed_port() -> None:
     assert str(run.unreachable) == "expected a SYN-ACK from the host, found a RST"
 
 
-@settings(max_examples=25)
+@settings(max_examples=40)
 @given(st.integers(0, 1 << 32))
 def test_mad_hosts_get_verdicts(seed: int) -> None:
     run = run_of(Mad(seed))

@@ -226,15 +226,11 @@ def reconnaissance(case: Case) -> Script[None]:
 
 
 def _learn_of_resumes(case: Case, facts: Facts) -> Script[None]:
-    for _ in range(_TRIES):
+    for broken in (False,) * _TRIES + (True,) * _TRIES:
         with suppress(NotApplicable):  # a flow that came to nothing; another may not
-            facts.alive = yield from _resumable(case, facts, broken=False)
-        if facts.alive:
-            return
-        with suppress(NotApplicable):
-            facts.broken = yield from _resumable(case, facts, broken=True)
-        if facts.broken:
-            return
+            if (yield from _resumable(case, facts, broken=broken)):
+                facts.alive, facts.broken = not broken, broken
+                return
 
 
 def _resumable(case: Case, facts: Facts, *, broken: bool) -> Script[bool]:

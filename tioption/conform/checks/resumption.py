@@ -204,6 +204,8 @@ def two_pending(case: Case) -> Script[None]:
         if attempt.answer is not None:
             pending.append(attempt)
     case.require(len(pending) < 3, "no more than 2 resumes of a flow to be answered", "3 of 3 answered")
+    if not pending:
+        raise NotApplicable("no resume of the flow is answered")
     winner, losers = pending[-1], pending[:-1]
     case.switch(flow, winner)
     yield from case.delivered(flow)
