@@ -5,68 +5,29 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import randbits, token_bytes
 from threading import Event, Thread
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.conform.hosts import CONFIG, Service
 from tests.conftest import ROOT, Outcome, needs, needs_root
 from tests.live.namespaces import PATIENCE, Host, Link, link
+from tests.live.routed import TIOPT, Endpoint
 from tioption.cli import main
 from tioption.conform import CHECKS
-from tioption.endpoint import Stack
-from tioption.network import RawPorts, drive
 from tioption.option import Variant
-
-_TICK = 20_000_000
-
-
-class _Waking(Service):
-    """Never waits for long, so that it notices when the test is over."""
-
-    def next_timer(self) -> int:
-        return min(super().next_timer() or time.time_ns() + _TICK, time.time_ns() + _TICK)
 
 
 @contextmanager
-def serving(host: Host, address: str, variant: Variant = Variant.FLOW_D) -> Iterator[None]:
-    """Our endpoint as an echo service at port 7 of a host."""
-    ready, over, errors = Event(), Event(), []
-
-    def serve() -> None:
-        device = RawPorts()
-        try:
-            device.claim(address, 7)
-            stack = Stack([address], CONFIG, bits=randbits, secret=token_bytes(16))
-            ready.set()
-            drive(_Waking(stack, variant=variant), device, over.is_set)
-        finally:
-            device.close()
-
-    def enter() -> None:
-        try:
-            host.inside(serve)
-        except BaseException as error:
-            errors.append(error)
-        finally:
-            ready.set()
-
-    thread = Thread(target=enter)
-    thread.start()
-    try:
-        assert ready.wait(PATIENCE)
+def serving(host: Host, folder: Path, variant: Variant = Variant.FLOW_D) -> Iterator[None]:
+    """`tiopt listen` as an echo service at port 7 of a host."""
+    words = ("listen", "7", "-k", "--exec", "cat", "--variant", variant.value)
+    with Endpoint(host, folder, *words) as endpoint:
+        endpoint.says("listening")
         yield
-    finally:
-        over.set()
-        thread.join(PATIENCE)
-    assert errors == []
 
 
 @contextmanager
@@ -99,7 +60,7 @@ def kernel_service(host: Host, family: socket.AddressFamily) -> Iterator[None]:
 
 def tiopt_at(host: Host, *words: object) -> Outcome:
     """Run `tiopt WORDS…` as a process of a host."""
-    command = [needs("ip"), "netns", "exec", host.name, sys.executable, "-m", "tioption.cli", *map(str, words)]
+    command = [needs("ip"), "netns", "exec", host.name, *TIOPT, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     return Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -114,7 +75,7 @@ def hosts() -> Iterator[Link]:
 def test_our_endpoint_passes_and_every_check_leaves_a_capture(
     hosts: Link, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(hosts.server, hosts.server.ipv4):
+    with serving(hosts.server, tmp_path):
         words = ("conform", hosts.server.ipv4, 7, "--format", "junit", "--pcap-dir", tmp_path / "run")
         status, out, err = tiopt_at(hosts.client, *words)
     assert (status, err) == (0, "")
@@ -131,15 +92,15 @@ def test_our_endpoint_passes_and_every_check_leaves_a_capture(
         assert rows
 
 
-@pytest.mark.parametrize("variant", Variant)
-def test_our_endpoint_passes_over_ipv6(hosts: Link, variant: Variant) -> None:
-    with serving(hosts.server, hosts.server.ipv6, variant):
-        words = ("conform", "--variant", variant.value, "--format", "json", hosts.server.ipv6, 7)
+def test_our_endpoint_passes_over_ipv6_and_with_flow_c(hosts: Link, tmp_path: Path) -> None:
+    with serving(hosts.server, tmp_path, Variant.FLOW_C):
+        words = ("conform", "--variant", "flow-c", "--format", "json", hosts.server.ipv6, 7)
         status, out, err = tiopt_at(hosts.client, *words)
     assert (status, err) == (0, "")
     *rows, summary = map(json.loads, out.splitlines())
     assert [row["rule"] for row in rows] == [*CHECKS]
-    assert (summary["fail"], summary["not-applicable"]) == (0, int(variant is Variant.FLOW_D))
+    assert {row["verdict"] for row in rows} == {"pass"}
+    assert (summary["host"], summary["variant"], summary["pass"]) == (hosts.server.ipv6, "flow-c", len(CHECKS))
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
@@ -161,9 +122,9 @@ def test_nobody_listens(hosts: Link) -> None:
     assert err == f"tiopt: {hosts.server.ipv4} port 8: expected a SYN-ACK from the host, found a RST\n"
 
 
-def test_without_the_right_to_raw_sockets(hosts: Link) -> None:
-    with serving(hosts.server, hosts.server.ipv4):
-        command = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", sys.executable, "-m", "tioption.cli"]
+def test_without_the_right_to_raw_sockets(hosts: Link, tmp_path: Path) -> None:
+    with serving(hosts.server, tmp_path):
+        command = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", *TIOPT]
         needs("setpriv")
         done = subprocess.run(
             [needs("ip"), "netns", "exec", hosts.client.name, *command, "conform", hosts.server.ipv4, "7"],

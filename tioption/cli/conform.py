@@ -9,13 +9,16 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, MachineError, Option, UsageError, chosen_kinds
+from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
+from tioption.cli.packets import addresses, port_number
 
 
 def run(  # noqa: PLR0913, PLR0917  every option is a parameter
-    target: list[str],
+    words: list[str],
     only: list[str],
     list: bool,  # noqa: A002
+    ipv4: bool,
+    ipv6: bool,
     variant: str,
     format: str,  # noqa: A002
     pcap_dir: str | None,
@@ -30,14 +33,13 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
     if list:
         _list(format, checks, whole=not only)
         return 0
-    kinds = chosen_kinds(kind_d, kind_c)
-    if len(target) != 2:
-        raise UsageError(f"expected HOST and PORT, found {len(target)} words")
-    host, port = target[0], _port(target[1])
-    folder = _folder(pcap_dir)
-    addresses = _addresses(host, port)
-    report = _Report(format, folder, len(checks))
-    results = _test(addresses, port, checks, variant, kinds, timeout, report.add)
+    settings = variant, chosen_kinds(kind_d, kind_c), timeout
+    if len(words) != 2:
+        raise UsageError("expected a host and a port, as in: tiopt conform 192.0.2.7 7")
+    host, port = words[0], port_number(words[1])
+    there = addresses(host, ipv4=ipv4, ipv6=ipv6)
+    report = _Report(format, _folder(pcap_dir), len(checks))
+    results = _test(host, there, port, checks, settings, report.add)
     return report.end(results, host, port, variant)
 
 
@@ -60,12 +62,6 @@ def _chosen(words: list[str]) -> list[str]:
     return [rule for rule in CHECKS if rule in chosen]
 
 
-def _port(word: str) -> int:
-    if not (word.isascii() and word.isdigit() and 0 < int(word[:9]) <= 65535):
-        raise UsageError(f"expected a port from 1 to 65535, found {word!r}")
-    return int(word)
-
-
 def _folder(name: str | None) -> Path | None:
     if name is None:
         return None
@@ -77,57 +73,30 @@ def _folder(name: str | None) -> Path | None:
     return folder
 
 
-def _addresses(host: str, port: int) -> tuple[str, str]:
-    """An own address, and that of the host, of one family."""
-    import socket
-
-    from tioption.conform import Unreachable
-
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"{host}: {getattr(error, 'strerror', None) or 'no such host'}") from None
-    why = ""
-    for family, _, _, _, there in found:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.connect(there)  # sends nothing: the kernel only says from where it would
-            except OSError as error:
-                why = (error.strerror or str(error)).lower()
-                continue
-            return str(probe.getsockname()[0]), str(there[0])
-    raise Unreachable(f"{host}: {why or 'no address'}")
-
-
 def _test(
-    addresses: tuple[str, str],
+    host: str,
+    there: list[str],
     port: int,
     checks: list[Any],
-    variant: str,
-    kinds: Any,
-    timeout: int,
+    settings: tuple[str, Any, int],
     on_result: Callable[[Any], object],
 ) -> list[Any]:
-    """The results of the checks; raises MachineError without the right to speak from raw sockets."""
+    """The results of the checks at the first address of the host that can be reached."""
     from ipaddress import ip_address
     from secrets import randbits
 
+    from tioption.cli.packets import raw_ports, source_for
     from tioption.conform import Run, Setting, Unreachable
     from tioption.conform.case import SECOND
-    from tioption.network import RawPorts, drive
+    from tioption.network import drive
     from tioption.option import Variant
 
-    local, remote = addresses
-    try:
-        device = RawPorts()
-    except PermissionError:
-        python = os.path.realpath(sys.executable)
-        raise MachineError(
-            f"speaking TCP from user space needs the capability CAP_NET_RAW: run tiopt with sudo, or give it to the "
-            f"Python that runs it, and so to all its programs: sudo setcap cap_net_raw+ep {python}"
-        ) from None
-    except AttributeError:
-        raise MachineError("tiopt conform needs Linux and its packet sockets") from None
+    variant, kinds, timeout = settings
+    routes = [(address, *source_for(address)) for address in there]
+    remote, local, why = next((route for route in routes if route[1]), routes[0])
+    if not local:
+        raise Unreachable(f"{host}: {why}")
+    device = raw_ports()
     try:
         setting = Setting(
             ip_address(local).packed,
@@ -214,30 +183,26 @@ def _list(form: str, checks: list[Any], *, whole: bool) -> None:
 COMMAND = Command(
     "conform",
     "Test a host that listens against the rules.",
-    "Test an implementation of the option that listens at a port against the rules, one check a rule: the tester opens "
-    "flows, breaks, resumes and misuses them, and holds what comes back against the rule. Nothing is judged by what "
-    "the host says of itself. Most is learnt from a service that sends back what it gets. Linux, with CAP_NET_RAW; "
-    "exit status 1 where a rule is broken, 3 where the host cannot be reached.",
+    "Test an implementation of the option that listens at a port against the rules, a check for each that shows from "
+    "outside: the tester opens flows, resumes them, breaks them and misuses them, and holds what comes back against "
+    "the rule. Most is learnt from a service that sends back what it gets. Needs the capability CAP_NET_RAW. The exit "
+    "status is 1 where a rule is broken, and 3 where nobody answers. Test hosts whose owners do not mind.",
     (
         "tiopt conform --list",
-        "tiopt conform 192.0.2.7 7",
-        "tiopt conform --only RES-04,RES-05 --pcap-dir /tmp/run 192.0.2.7 7",
-        "tiopt conform --format junit 192.0.2.7 7 > report.xml",
+        "sudo tiopt conform 192.0.2.7 7",
+        "sudo tiopt conform 192.0.2.7 7 --only RES-04,RES-05 --pcap-dir run",
+        "sudo tiopt conform 192.0.2.7 7 --format junit > report.xml",
     ),
-    Argument("target", "HOST PORT", "The host that listens, by name or address, and its port.", required=False),
+    Argument("words", "HOST PORT", "A name or an address, and the port it listens at.", required=False),
     (
         Option("only", ("--only",), "Only these rules; may be given several times.", "RULE", repeated=True),
-        Flag("list", ("--list", "-l"), "List the rules: what is tested, and why others cannot be."),
-        Option(
-            "variant",
-            ("--variant",),
-            "The variant whose flows are opened.",
-            default="flow-d",
-            choices=("flow-d", "flow-c"),
-        ),
-        Option("format", ("--format", "-f"), "How to print.", default="text", choices=("text", "json", "junit")),
-        Option("pcap_dir", ("--pcap-dir",), "Write the packets of each check into this folder.", "DIR"),
-        Option("timeout", ("--timeout",), "Seconds an answer may take.", "SECONDS", 3, int, least=1, most=60),
+        Flag("list", ("--list", "-l"), "List the rules: how each is tested, or why it cannot be."),
+        Flag("ipv4", ("-4", "--ipv4"), "Only an IPv4 address of the host."),
+        Flag("ipv6", ("-6", "--ipv6"), "Only an IPv6 address of the host."),
+        Option("variant", ("--variant",), "Which flows to open.", "", "flow-d", choices=("flow-d", "flow-c")),
+        Option("format", ("--format", "-f"), "Output format.", default="text", choices=("text", "json", "junit")),
+        Option("pcap_dir", ("--pcap-dir",), "Write a capture of each check into this folder.", "DIR"),
+        Option("timeout", ("--timeout",), "Seconds an answer may take.", "N", 3, int, least=1, most=60),
         *KIND_OPTIONS,
     ),
     run,

@@ -52,6 +52,19 @@ def addresses(host: str, *, ipv4: bool, ipv6: bool) -> list[str]:
     return there
 
 
+def source_for(address: str) -> tuple[str, str]:
+    """The address this machine would send from, and why there is none where it is ""."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect((address, 9))  # sends nothing; the kernel looks for a route
+            return str(asking.getsockname()[0]), ""
+    except OSError as error:
+        return "", (error.strerror or str(error)).lower()
+
+
 def raw_ports() -> RawPorts:
     """Ports of this machine's addresses; raises MachineError without Linux or the right to it."""
     import socket

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, MachineError, Option, UsageError, chosen_kinds
-from tioption.cli.packets import addresses, port_number, raw_ports, recording
+from tioption.cli.packets import addresses, port_number, raw_ports, recording, source_for
 
 _VARIANTS = {"both": ("flow-d", "flow-c"), "flow-d": ("flow-d",), "flow-c": ("flow-c",)}
 
@@ -40,7 +40,9 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
         timeout=timeout * SECOND,
     )
     places = [
-        _Place(address, port, *_source(address)) for address in addresses(host, ipv4=ipv4, ipv6=ipv6) for port in ports
+        _Place(address, port, *source_for(address))
+        for address in addresses(host, ipv4=ipv4, ipv6=ipv6)
+        for port in ports
     ]
     with ExitStack() as stack:
         device = _Carrier(raw_ports())
@@ -63,19 +65,6 @@ class _Place(NamedTuple):
     port: int
     source: str
     why: str
-
-
-def _source(address: str) -> tuple[str, str]:
-    """The address this machine would send from, and why there is none where it is ""."""
-    import socket
-
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as asking:
-            asking.connect((address, 9))  # sends nothing; the kernel looks for a route
-            return str(asking.getsockname()[0]), ""
-    except OSError as error:
-        return "", (error.strerror or str(error)).lower()
 
 
 class _Carrier:

@@ -236,4 +236,7 @@ class Transport:
             return "a RST"
         if not self.arrivals:
             return "no answer"
-        return f"nothing more after {self.arrivals[-1]}" if self.confirmed else str(self.arrivals[-1])
+        last = self.arrivals[-1]
+        if last.segment.rst:
+            return "a RST with numbers of no segment of the connection"
+        return f"nothing more after {last}" if self.confirmed else str(last)
