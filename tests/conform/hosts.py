@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address
 from random import Random
 
 from tioption.conform import CHECKS, Result, Run, Setting, Verdict
@@ -85,8 +84,7 @@ def run_of(
     """A whole run against a host, over before it is returned."""
     random = Random(11)
     ports = iter(range(40000, 60000))
-    here, there = ip_address(local).packed, ip_address(remote).packed
-    setting = Setting(here, there, 7, variant, kinds, random.getrandbits, lambda: next(ports))
+    setting = Setting(local, remote, 7, random.getrandbits, lambda: next(ports), variant, kinds)
     run = Run(setting, [CHECKS[rule] for rule in only])
     network = Network(run, host, boxes, latency=latency)
     assert network.run(network.now + 3600 * SECOND, lambda: run.done)

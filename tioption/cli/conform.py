@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
-from tioption.cli.packets import addresses, port_number
+from tioption.cli.packets import Carrier, addresses, port_number, raw_ports, source_for
 
 
 def run(  # noqa: PLR0913, PLR0917  every option is a parameter
@@ -39,7 +39,10 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
     host, port = words[0], port_number(words[1])
     there = addresses(host, ipv4=ipv4, ipv6=ipv6)
     report = _Report(format, _folder(pcap_dir), len(checks))
-    results = _test(host, there, port, checks, settings, report.add)
+    try:
+        results = _test(host, there, port, checks, settings, report.add)
+    finally:
+        report.clear()
     return report.end(results, host, port, variant)
 
 
@@ -85,7 +88,6 @@ def _test(
     from ipaddress import ip_address
     from secrets import randbits
 
-    from tioption.cli.packets import raw_ports, source_for
     from tioption.conform import Run, Setting, Unreachable
     from tioption.conform.case import SECOND
     from tioption.network import drive
@@ -96,22 +98,23 @@ def _test(
     remote, local, why = next((route for route in routes if route[1]), routes[0])
     if not local:
         raise Unreachable(f"{host}: {why}")
-    device = raw_ports()
+    device = Carrier(raw_ports())
     try:
         setting = Setting(
-            ip_address(local).packed,
-            ip_address(remote).packed,
+            local,
+            remote,
             port,
-            Variant(variant),
-            kinds,
-            randbits,
-            lambda: device.claim(local),
-            timeout * SECOND,
+            bits=randbits,
+            claim=lambda: device.claim(ip_address(local).packed),
+            variant=Variant(variant),
+            kinds=kinds,
+            timeout=timeout * SECOND,
         )
         testing = Run(setting, checks, on_result)
         drive(testing, device, lambda: testing.done)
     finally:
         device.close()
+        device.remark()
     if testing.unreachable is not None:
         raise Unreachable(f"{remote} port {port}: {testing.unreachable}")
     return testing.results
@@ -142,14 +145,17 @@ class _Report:
         assert self._folder is not None
         return self._folder / f"{result.rule}.pcap"
 
+    def clear(self) -> None:
+        """Take the progress from the screen."""
+        if self._progress:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
     def end(self, results: list[Any], host: str, port: int, variant: str) -> int:
         """Everything is done: the report, and the exit status."""
         from tioption.conform import Verdict
         from tioption.conform.report import in_order, junit, lines, row_of, summary, summary_line
 
-        if self._progress:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
         ordered = in_order(results)
         row = summary(ordered, host, port, variant)
         if self._form == "junit":
@@ -202,7 +208,7 @@ COMMAND = Command(
         Option("variant", ("--variant",), "Which flows to open.", "", "flow-d", choices=("flow-d", "flow-c")),
         Option("format", ("--format", "-f"), "Output format.", default="text", choices=("text", "json", "junit")),
         Option("pcap_dir", ("--pcap-dir",), "Write a capture of each check into this folder.", "DIR"),
-        Option("timeout", ("--timeout",), "Seconds an answer may take.", "N", 3, int, least=1, most=60),
+        Option("timeout", ("--timeout",), "Seconds an answer may take.", "N", 3, int, least=1, most=600),
         *KIND_OPTIONS,
     ),
     run,

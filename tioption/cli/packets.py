@@ -83,6 +83,43 @@ def raw_ports() -> RawPorts:
         ) from None
 
 
+class Carrier:
+    """A device that remembers how many packets the kernel has not taken."""
+
+    def __init__(self, device: RawPorts) -> None:
+        """Carry what the device carries."""
+        self._device = device
+        self.refused = 0
+        self.fileno: Callable[[], int] = device.fileno
+        self.read: Callable[[], bytes | None] = device.read
+        self.close: Callable[[], None] = device.close
+
+    def write(self, packet: bytes) -> bool:
+        """Send a packet; False where the kernel does not take it."""
+        taken = self._device.write(packet)
+        self.refused += not taken
+        return taken
+
+    def claim(self, address: bytes) -> int:
+        """A free port of an address of this machine."""
+        from tioption.render.values import address_text
+
+        try:
+            return self._device.claim(address_text(address))
+        except OSError as error:
+            what = (error.strerror or str(error)).lower()
+            raise MachineError(f"no port of {address_text(address)} is to be had: {what}") from None
+
+    def remark(self) -> None:
+        """Say on standard error how many packets that were, where there were any."""
+        if self.refused:
+            packets = "1 packet was" if self.refused == 1 else f"{self.refused} packets were"
+            sys.stderr.write(
+                f"tiopt: {packets} not taken by this machine's kernel, perhaps for a firewall of its own; the report "
+                "counts what was not taken as sent\n"
+            )
+
+
 @contextmanager
 def recording(name: str) -> Iterator[Callable[[int, bytes], object]]:
     """What writes packets into a capture file, each as it comes."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, MachineError, Option, UsageError, chosen_kinds
-from tioption.cli.packets import addresses, port_number, raw_ports, recording, source_for
+from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
+from tioption.cli.packets import Carrier, addresses, port_number, raw_ports, recording, source_for
 
 _VARIANTS = {"both": ("flow-d", "flow-c"), "flow-d": ("flow-d",), "flow-c": ("flow-c",)}
 
@@ -45,16 +45,11 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
         for port in ports
     ]
     with ExitStack() as stack:
-        device = _Carrier(raw_ports())
+        device = Carrier(raw_ports())
         stack.callback(device.close)
         tap = None if pcap is None else stack.enter_context(recording(pcap))
         _probe(host, places, settings, device, tap, format)
-    if device.refused:
-        packets = "1 packet was" if device.refused == 1 else f"{device.refused} packets were"
-        sys.stderr.write(
-            f"tiopt: {packets} not taken by this machine's kernel, perhaps for a firewall of its own; the report "
-            "counts what was not taken as sent\n"
-        )
+    device.remark()
     return 0
 
 
@@ -67,33 +62,7 @@ class _Place(NamedTuple):
     why: str
 
 
-class _Carrier:
-    """A device that remembers how many packets the kernel has not taken."""
-
-    def __init__(self, device: Any) -> None:
-        self._device = device
-        self.refused = 0
-        self.fileno: Callable[[], int] = device.fileno
-        self.read: Callable[[], bytes | None] = device.read
-        self.close: Callable[[], None] = device.close
-
-    def write(self, packet: bytes) -> bool:
-        taken = bool(self._device.write(packet))
-        self.refused += not taken
-        return taken
-
-    def claim(self, address: bytes) -> int:
-        """A free port of an address of this machine."""
-        from tioption.render.values import address_text
-
-        try:
-            return int(self._device.claim(address_text(address)))
-        except OSError as error:
-            what = (error.strerror or str(error)).lower()
-            raise MachineError(f"no port of {address_text(address)} is to be had: {what}") from None
-
-
-def _probe(host: str, places: list[_Place], settings: Any, device: _Carrier, tap: Any, form: str) -> None:
+def _probe(host: str, places: list[_Place], settings: Any, device: Carrier, tap: Any, form: str) -> None:
     """Probe the places, and print each as soon as it and all before it are done."""
     from secrets import randbits
 

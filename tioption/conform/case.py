@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Final, TypeVar
 
 from tioption.capture.segment import ACK, FIN, PSH, RST
 from tioption.conform.outcome import Failed, NotApplicable
 from tioption.conform.transport import Arrival, Transport
 from tioption.handshake.values import RandomBits, first_half, initial_position
-from tioption.option import FlowOption, Kinds, Tifid, Variant
+from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, Tifid, Variant
 from tioption.packet import Ports
 from tioption.seq import SEQ48
 
@@ -49,16 +50,18 @@ class Facts:
 class Setting:
     """Where and how a run takes place."""
 
-    local: bytes
-    remote: bytes
+    local: str
+    """Our address, of the family of the host's."""
+    remote: str
     port: int
-    variant: Variant
-    kinds: Kinds
     bits: RandomBits
+    """Where everything random comes from: `secrets.randbits` on a live network."""
     claim: Callable[[], int]
-    """Takes a port of the local address for a connection."""
+    """Takes a port of our address for a connection."""
+    variant: Variant = Variant.FLOW_D
+    kinds: Kinds = DEFAULT_KINDS
     timeout: int = 3 * SECOND
-    """How long an answer may take."""
+    """How long an answer may take, in nanoseconds."""
     facts: Facts = field(default_factory=Facts)
 
 
@@ -175,7 +178,8 @@ class Case:
     def transport(self, isn: int | None = None) -> Transport:
         """A connection that is still to be opened, from a port of its own."""
         setting = self.setting
-        ports = Ports(setting.local, setting.claim(), setting.remote, setting.port)
+        here, there = ip_address(setting.local).packed, ip_address(setting.remote).packed
+        ports = Ports(here, setting.claim(), there, setting.port)
         isn = self.bits(32) if isn is None else isn
         made = Transport(ports, isn, self.bits(32), setting.kinds, self._out)
         made.now = self.now

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import Final
 
 from tioption.conform.case import SECOND, Case, Facts, Script, Setting, disagreement
@@ -58,6 +59,7 @@ class Run:
         """What has become of the checks, in the order in which they ended."""
         self.unreachable: Unreachable | None = None
         """Why nothing can be said, where that is so."""
+        self._way = ip_address(setting.remote).packed, ip_address(setting.local).packed
         chosen = list(checks)
         self._together = deque(check for check in chosen if not check.alone)
         self._alone = deque(check for check in chosen if check.alone)
@@ -88,7 +90,7 @@ class Run:
         """Take a packet; what is damaged, or of no connection of ours, is nothing to us."""
         try:
             ip = read_ip(packet)
-            if ip.protocol != TCP or ip.source != self.setting.remote or ip.destination != self.setting.local:
+            if ip.protocol != TCP or (ip.source, ip.destination) != self._way:
                 return
             _, header, _ = read_tcp(ip.source, ip.destination, ip.payload)
             ports, segment = read(ip.source, ip.destination, ip.payload, self.setting.kinds)
