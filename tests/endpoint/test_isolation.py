@@ -122,8 +122,11 @@ class TestEstablishment:
         hosts = Hosts(variant=Variant.FLOW_C)
         a = hosts.connect(variant=Variant.FLOW_C)
         assert hosts.events[a] == [Opened("flow")]
-        hosts = Hosts(variant=Variant.FLOW_C)
-        assert hosts.events[hosts.connect()] == [Opened("legacy")]
+        hosts = Hosts(variant=Variant.FLOW_C)  # which is no use for data, nor is plain TCP for control (CTL-03)
+        a = hosts.connect()
+        assert hosts.events[a][0] == Opened("legacy")
+        assert isinstance(a.error, ConnectionResetError)
+        assert hosts.accepted == []
 
     def test_a_refusal_and_silence(self) -> None:
         hosts = Hosts(listen=False)

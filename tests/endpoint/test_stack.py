@@ -303,6 +303,29 @@ class TestPorts:
         assert (a.transports, hosts.at_b.transports) == (2, 2)
         assert hosts.read(hosts.at_b) == b"before after"
 
+    def test_octets_acknowledged_on_the_old_transport_are_not_asked_for_by_a_pending_resume(self) -> None:
+        """RES-09 forbids it, and who does it nevertheless gets a RST: the octets are gone."""
+        stack = lonely()
+        listener = stack.listen(443)
+        offer = FlowOption(Variant.FLOW_D, Tifid.from_halves(0x0A4530), 1 << 40, 0)
+        stack.receive_packet(packet(syn(offer)), EPOCH)
+        (first,) = answers(stack)
+        assert first.option is not None
+        own = first.option.replace(tiseq=offer.tiseq, tiack=first.option.tiseq)
+        stack.receive_packet(packet(TcpSegment(101, first.seq + 1, ACK, 65535, option=own)), EPOCH)
+        (boundary,) = listener.accepted
+        boundary.write(b"ten octets")
+        answers(stack)
+        stack.receive_packet(packet(syn(own, 500), sport=1001), EPOCH)
+        (second,) = answers(stack)
+        assert second.option == own.replace(tiseq=own.tiack, tiack=own.tiseq)
+        stack.receive_packet(packet(TcpSegment(101, first.seq + 11, ACK, 65535)), EPOCH)
+        stack.receive_packet(packet(TcpSegment(501, second.seq + 1, ACK, 65535, option=own), sport=1001), EPOCH)
+        assert [segment.flags for segment in answers(stack)] == [RST]
+        stack.receive_packet(packet(TcpSegment(101, first.seq + 11, ACK, 65535, b"goes on")), EPOCH)
+        assert boundary.read() == b"goes on"
+        assert boundary.transports == 1
+
     def test_time_wait_gives_way_to_a_new_incarnation(self) -> None:
         hosts = Hosts()
         hosts.connect(source_port=5000)

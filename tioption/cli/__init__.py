@@ -27,6 +27,7 @@ _COMMANDS = (
     "listen",
     "connect",
     "probe",
+    "conform",
     "wireshark",
     "tcpdump",
     "annotate",

@@ -52,6 +52,19 @@ def addresses(host: str, *, ipv4: bool, ipv6: bool) -> list[str]:
     return there
 
 
+def source_for(address: str) -> tuple[str, str]:
+    """The address this machine would send from, and why there is none where it is ""."""
+    import socket
+
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            asking.connect((address, 9))  # sends nothing; the kernel looks for a route
+            return str(asking.getsockname()[0]), ""
+    except OSError as error:
+        return "", (error.strerror or str(error)).lower()
+
+
 def raw_ports() -> RawPorts:
     """Ports of this machine's addresses; raises MachineError without Linux or the right to it."""
     import socket
@@ -68,6 +81,43 @@ def raw_ports() -> RawPorts:
             "sending segments of its own needs the capability CAP_NET_RAW: run tiopt with sudo, or give it to the "
             f"Python that runs it, and so to all its programs: sudo setcap cap_net_raw+ep {python}"
         ) from None
+
+
+class Carrier:
+    """A device that remembers how many packets the kernel has not taken."""
+
+    def __init__(self, device: RawPorts) -> None:
+        """Carry what the device carries."""
+        self._device = device
+        self.refused = 0
+        self.fileno: Callable[[], int] = device.fileno
+        self.read: Callable[[], bytes | None] = device.read
+        self.close: Callable[[], None] = device.close
+
+    def write(self, packet: bytes) -> bool:
+        """Send a packet; False where the kernel does not take it."""
+        taken = self._device.write(packet)
+        self.refused += not taken
+        return taken
+
+    def claim(self, address: bytes) -> int:
+        """A free port of an address of this machine."""
+        from tioption.render.values import address_text
+
+        try:
+            return self._device.claim(address_text(address))
+        except OSError as error:
+            what = (error.strerror or str(error)).lower()
+            raise MachineError(f"no port of {address_text(address)} is to be had: {what}") from None
+
+    def remark(self) -> None:
+        """Say on standard error how many packets that were, where there were any."""
+        if self.refused:
+            packets = "1 packet was" if self.refused == 1 else f"{self.refused} packets were"
+            sys.stderr.write(
+                f"tiopt: {packets} not taken by this machine's kernel, perhaps for a firewall of its own; the report "
+                "counts what was not taken as sent\n"
+            )
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, MachineError, Option, UsageError, chosen_kinds
-from tioption.cli.packets import addresses, port_number, raw_ports, recording
+from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
+from tioption.cli.packets import Carrier, addresses, port_number, raw_ports, recording, source_for
 
 _VARIANTS = {"both": ("flow-d", "flow-c"), "flow-d": ("flow-d",), "flow-c": ("flow-c",)}
 
@@ -40,19 +40,16 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
         timeout=timeout * SECOND,
     )
     places = [
-        _Place(address, port, *_source(address)) for address in addresses(host, ipv4=ipv4, ipv6=ipv6) for port in ports
+        _Place(address, port, *source_for(address))
+        for address in addresses(host, ipv4=ipv4, ipv6=ipv6)
+        for port in ports
     ]
     with ExitStack() as stack:
-        device = _Carrier(raw_ports())
+        device = Carrier(raw_ports())
         stack.callback(device.close)
         tap = None if pcap is None else stack.enter_context(recording(pcap))
         _probe(host, places, settings, device, tap, format)
-    if device.refused:
-        packets = "1 packet was" if device.refused == 1 else f"{device.refused} packets were"
-        sys.stderr.write(
-            f"tiopt: {packets} not taken by this machine's kernel, perhaps for a firewall of its own; the report "
-            "counts what was not taken as sent\n"
-        )
+    device.remark()
     return 0
 
 
@@ -65,46 +62,7 @@ class _Place(NamedTuple):
     why: str
 
 
-def _source(address: str) -> tuple[str, str]:
-    """The address this machine would send from, and why there is none where it is ""."""
-    import socket
-
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as asking:
-            asking.connect((address, 9))  # sends nothing; the kernel looks for a route
-            return str(asking.getsockname()[0]), ""
-    except OSError as error:
-        return "", (error.strerror or str(error)).lower()
-
-
-class _Carrier:
-    """A device that remembers how many packets the kernel has not taken."""
-
-    def __init__(self, device: Any) -> None:
-        self._device = device
-        self.refused = 0
-        self.fileno: Callable[[], int] = device.fileno
-        self.read: Callable[[], bytes | None] = device.read
-        self.close: Callable[[], None] = device.close
-
-    def write(self, packet: bytes) -> bool:
-        taken = bool(self._device.write(packet))
-        self.refused += not taken
-        return taken
-
-    def claim(self, address: bytes) -> int:
-        """A free port of an address of this machine."""
-        from tioption.render.values import address_text
-
-        try:
-            return int(self._device.claim(address_text(address)))
-        except OSError as error:
-            what = (error.strerror or str(error)).lower()
-            raise MachineError(f"no port of {address_text(address)} is to be had: {what}") from None
-
-
-def _probe(host: str, places: list[_Place], settings: Any, device: _Carrier, tap: Any, form: str) -> None:
+def _probe(host: str, places: list[_Place], settings: Any, device: Carrier, tap: Any, form: str) -> None:
     """Probe the places, and print each as soon as it and all before it are done."""
     from secrets import randbits
 

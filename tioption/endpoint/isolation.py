@@ -174,10 +174,9 @@ class IsolationBoundary(Conversation):
                 assert self.transport is not None
                 self.transport.user_timeout = None
                 self._open("flow" if isinstance(effect, Established) else "unconfirmed", now)
-        elif isinstance(effect, FellBack):
+        elif isinstance(effect, FellBack) and self.variant is not Variant.FLOW_C:
             self._open("legacy", now)
-        elif isinstance(effect, CloseBeforeData):
-            self.events.pop()  # control has no use for a plain connection: it never opened (CTL-03)
+        elif isinstance(effect, FellBack | CloseBeforeData):  # whoever opened it, control is not for plain TCP (CTL-03)
             self.send_stream.discard()
             self.receive_stream.read()
             self._end(now, ConnectionRefusedError("the other side does not speak the option, and control needs it"))

@@ -170,6 +170,8 @@ class Stack(Books):
             self._reset(ports, segment, now)
 
     def _hand_over(self, bound: Bound, segment: TcpSegment, now: int) -> None:
+        if bound.connection in bound.boundary.pending:
+            bound.boundary.update_flow()  # the old transport may have gone on since the SYN
         bound.connection.receive_segment(segment, now)
         self._process(bound.boundary, now)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tioption.dissect import plugin, profile
 from tioption.generate import (
+    conform_page,
     handshake_page,
     middleboxes_page,
     option_page,
@@ -31,6 +32,7 @@ TARGETS: dict[str, Callable[[], str]] = {
     "docs/reference/rules.md": rules_page.render,
     "docs/reference/handshake.md": handshake_page.render,
     "docs/reference/middleboxes.md": middleboxes_page.render,
+    "docs/reference/conform.md": conform_page.render,
     "dissectors/tcpdump/tcpdump-4.99.patch": tcpdump_cases.render_for("4.99"),
     "dissectors/tcpdump/tcpdump-master.patch": tcpdump_cases.render_for("master"),
     "docs/reference/wireshark.md": wireshark_page.render,

@@ -17,6 +17,7 @@ from tioption.handshake.registry import Flow, FlowName, FlowRegistry
 from tioption.handshake.table import Event, State
 from tioption.handshake.values import AnswerValues, Handle, RandomBits, first_half, initial_position
 from tioption.option import FlowOption, Tifid, Variant
+from tioption.seq import SEQ48
 
 OPTIONLESS_AFTER: Final = 2
 """Losses of a new flow's SYN after which it may be sent without the option (LEG-04)."""
@@ -331,8 +332,12 @@ class Answerer:
         if state is State.CONFIRMED and self._flow is not None:
             if self._flow.resumed != self._resumed:  # of several pending ones the first that is confirmed wins
                 return [SendReset("another resume of the flow was confirmed"), ResumeFailed("another one won")]
-            self._registry.wake(self._flow.name)
             own, other = self._anchors()
+            if SEQ48.precedes(
+                own, self._flow.una
+            ):  # acknowledged on the old transport meanwhile (RES-09), and forgotten
+                return [SendReset("what the resume asks for was acknowledged since"), ResumeFailed("bytes are gone")]
+            self._registry.wake(self._flow.name)
             return [Resumed(self._flow, own, other)]
         if state in {State.CONFIRMED, State.UNCONFIRMED}:
             return self._keep(state, now)

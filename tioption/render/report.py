@@ -16,6 +16,7 @@ from tioption.verdict.segment import Finding
 from tioption.verdict.validator import FlowSummary, Judged, Validator
 
 if TYPE_CHECKING:
+    from tioption.render.junit import Case
     from tioption.verdict.joint import Joint, JointConnection, JointFlow
 
 Reported = Judged | FlowSummary | OrdinaryRows
@@ -236,26 +237,23 @@ def summary_line(row: dict[str, Any]) -> str:
 
 def junit(files: dict[str, list[dict[str, Any]]], *, strict: bool) -> str:
     """A JUnit document: a suite per file, a case per connection and flow that fails by its violations."""
-    from xml.etree import ElementTree  # noqa: PLC0415  only this format pays for it
+    from tioption.render.junit import document  # noqa: PLC0415  only this format pays for it
 
-    root = ElementTree.Element("testsuites", name="tiopt validate")
     failing = {"violation", "warning"} if strict else {"violation"}
-    for file, rows in files.items():
-        suite = ElementTree.SubElement(root, "testsuite", name=file, tests=str(len(rows)))
-        failures = 0
-        for row in rows:
-            is_flow = row["type"] == "flow"
-            name = _flow_line(row) if is_flow else _connection_line(row)
-            case = ElementTree.SubElement(suite, "testcase", classname=f"{file}.{row['type']}", name=name)
-            wrong = [finding for finding in row["findings"] if finding["severity"] in failing]
-            if wrong:
-                failures += 1
-                rules = ", ".join(dict.fromkeys(finding["rule"] for finding in wrong))
-                failure = ElementTree.SubElement(case, "failure", message=rules, type="violation")
-                failure.text = "\n".join(map(_finding_line, wrong))
-            rest = [finding for finding in row["findings"] if finding not in wrong]
-            if rest:
-                ElementTree.SubElement(case, "system-out").text = "\n".join(map(_finding_line, rest))
-        suite.set("failures", str(failures))
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    suites = {file: [_case(file, row, failing) for row in rows] for file, rows in files.items()}
+    return document("tiopt validate", suites)
+
+
+def _case(file: str, row: dict[str, Any], failing: set[str]) -> Case:
+    """The case of a connection or flow."""
+    from tioption.render.junit import Case  # noqa: PLC0415  as above
+
+    wrong = [finding for finding in row["findings"] if finding["severity"] in failing]
+    rest = [finding for finding in row["findings"] if finding not in wrong]
+    return Case(
+        f"{file}.{row['type']}",
+        _flow_line(row) if row["type"] == "flow" else _connection_line(row),
+        message=", ".join(dict.fromkeys(finding["rule"] for finding in wrong)),
+        failure="\n".join(map(_finding_line, wrong)),
+        output="\n".join(map(_finding_line, rest)),
+    )
