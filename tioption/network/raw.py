@@ -9,6 +9,7 @@ with the process. Sources: packet(7), raw(7), socket(7) on SO_ATTACH_FILTER; Lin
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import suppress
 from ctypes import addressof, create_string_buffer
 from ipaddress import ip_address
@@ -24,14 +25,19 @@ _SOL_PACKET, _PACKET_AUXDATA = 263, 8
 _ETH_P_ALL, _IPV4, _IPV6 = 3, 0x0800, 0x86DD
 _CSUM_NOT_READY: Final = 1 << 3
 _STATUS: Final = Struct("=I").unpack_from
+_SO_RCVBUFFORCE: Final = 33
 _RECEIVE_BUFFER: Final = 1 << 22
+_IDLE: Final = 900.0
+"""Seconds after which a port that was claimed by sending from it, and is silent, is given back."""
 _MOST_OCTETS: Final = 0x10000
 _PACKET_OUTGOING: Final = 4
+_ICMP_ERRORS: Final = (3, 11, 12)  # unreachable, time exceeded, parameter problem (RFC 792)
+_ICMP6_INFORMATION: Final = 128  # types below are error messages (RFC 4443)
 _PROTOCOL, _PKTTYPE = 0xFFFFF000, 0xFFFFF004  # SKF_AD_OFF: what the kernel knows beside the octets
 
 
 def _hears(low: int, high: int) -> bytes:
-    """The filter of the packet socket: TCP to a port from `low` to `high`, and ICMP that says something went wrong."""
+    """The filter of the packet socket: TCP to a port from `low` to `high`, and ICMP's error messages."""
     ports = (Step("jge", low, "", "drop"), Step("jge", high + 1, "drop", "pass"))
     return encode(
         assemble(
@@ -41,21 +47,28 @@ def _hears(low: int, high: int) -> bytes:
                 Step("ldh [k]", _PROTOCOL),
                 Step("jeq", _IPV6, "ipv6"),
                 Step("jeq", _IPV4, "", "drop"),
-                Step("ldb [k]", 9),
-                Step("jeq", ICMP, "pass"),
-                Step("jeq", TCP, "", "drop"),
                 Step("ldb [k]", 0),  # the header length, in units of 4 octets
                 Step("and #k", 15),
                 Step("lsh #k", 2),
                 Step("tax"),
+                Step("ldb [k]", 9),
+                Step("jeq", TCP, "", "icmp"),
                 Step("ldh [x+k]", 2),
                 *ports,
+                "icmp",
+                Step("jeq", ICMP, "", "drop"),
+                Step("ldb [x+k]", 0),
+                *(Step("jeq", kind, "pass") for kind in _ICMP_ERRORS),
+                Step("ja", 0, "drop"),
                 "ipv6",
                 Step("ldb [k]", 6),
-                Step("jeq", ICMP6, "pass"),
-                Step("jeq", TCP, "", "drop"),
+                Step("jeq", TCP, "", "icmp6"),
                 Step("ldh [k]", 42),
                 *ports,
+                "icmp6",
+                Step("jeq", ICMP6, "", "drop"),
+                Step("ldb [k]", 40),
+                Step("jge", _ICMP6_INFORMATION, "drop", "pass"),
                 "pass",
                 Step("ret", _MOST_OCTETS * 2),
                 "drop",
@@ -73,6 +86,8 @@ def _attach(made: socket.socket, program: bytes) -> None:
 class RawPorts:
     """A device (`Device`) for ports of this machine's addresses; ports are claimed by name, or by sending from them.
 
+    A port claimed by sending goes back to the kernel when nothing was sent from it for 15 minutes.
+
     Raises PermissionError without CAP_NET_RAW.
     """
 
@@ -80,6 +95,8 @@ class RawPorts:
         """Hear nothing yet."""
         self._claimed: dict[tuple[bytes, int], socket.socket] = {}
         """Who holds which port of which address; of the address b"", of all."""
+        self._spoken: dict[tuple[bytes, int], float] = {}
+        """When those that were claimed by sending from them were last sent from."""
         self._senders: dict[int, socket.socket] = {}
         self._receiver = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
         try:
@@ -89,7 +106,10 @@ class RawPorts:
                 while True:
                     self._receiver.recv(1)
             self._receiver.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-            self._receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            try:
+                self._receiver.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+            except PermissionError:  # needs CAP_NET_ADMIN; without it the system's limit holds
+                self._receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
             for family in (socket.AF_INET, socket.AF_INET6):
                 with suppress(OSError):  # a family the kernel does not have; claiming an address of it will say so
                     self._senders[4 if family == socket.AF_INET else 16] = _sender(family)
@@ -130,7 +150,7 @@ class RawPorts:
         return self._receiver.fileno()
 
     def read(self) -> bytes | None:
-        """The next packet for a port that is claimed, or ICMP; None where there is none now."""
+        """The next packet for a port that is claimed, or ICMP error message; None where there is none now."""
         while True:
             try:
                 packet, ancillary, _, _ = self._receiver.recvmsg(_MOST_OCTETS, socket.CMSG_SPACE(20))
@@ -152,12 +172,22 @@ class RawPorts:
         try:
             if protocol == TCP:
                 port = int.from_bytes(packet[header : header + 2], "big")
+                now = time.monotonic()
                 if not self._has(source, port):
+                    self._release_idle(now)
                     self._claim(source, port)
+                    self._spoken[source, port] = now
+                elif (source, port) in self._spoken:
+                    self._spoken[source, port] = now
             self._senders[len(source)].sendto(packet, (str(ip_address(destination)), 0))
         except (OSError, KeyError):
             return False
         return True
+
+    def _release_idle(self, now: float) -> None:
+        for where in [where for where, spoken in self._spoken.items() if spoken < now - _IDLE]:
+            del self._spoken[where]
+            self._claimed.pop(where).close()
 
     def close(self) -> None:
         """Give the ports back."""
