@@ -76,6 +76,7 @@ static int tracker_init(PyObject *self, PyObject *args, PyObject *keywords) {
             return -1;
         }
     }
+    know_quiet(t);
     memcpy(t->exid, exid, sizeof t->exid);
     t->seed = seed;
     t->free = NONE;
