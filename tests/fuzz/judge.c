@@ -70,7 +70,8 @@ static uint64_t judge_all(const uint8_t *data, size_t octets, const struct recor
             if (state % 2 && (event == CONFIRM_PLAIN || event == DATA_PLAIN || event == PEER_TALKS)) next = state;
             t.table[state][event] = (struct step){(uint8_t)next, (uint8_t)(event % 5)};
         }
-    if (leaving_out) know_quiet(&t);
+    prepare(&t);
+    if (!leaving_out) memset(t.quiet, 0, sizeof t.quiet);
     t.exid[0xF989 >> 3] |= 1 << (0xF989 & 7);
     ENSURE(grow_tables(&t));
     take_all(&t, data, octets, records, count, &reports);

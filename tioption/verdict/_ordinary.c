@@ -76,9 +76,9 @@ static int tracker_init(PyObject *self, PyObject *args, PyObject *keywords) {
             return -1;
         }
     }
-    know_quiet(t);
     memcpy(t->exid, exid, sizeof t->exid);
     t->seed = seed;
+    prepare(t);
     t->free = NONE;
     if (!grow_tables(t)) return no_memory();
     return 0;

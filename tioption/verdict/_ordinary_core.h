@@ -44,7 +44,7 @@ enum { NONE = UINT32_MAX };                 /* no connection */
 struct direction { /* direction.py: Direction */
     int64_t furthest, sent, acked, fin;
     uint32_t first, isn, window;
-    uint8_t scale;
+    uint8_t scale, shift;                   /* the shift is the scale once both ends have one, and 0 before */
     uint8_t placed : 1, started : 1, seen : 1, scaled : 1, ended : 1;
 };
 
@@ -92,7 +92,7 @@ struct tracker {
     uint8_t quiet[STATE_COUNT];             /* whether segments without SYN, RST and option leave it as it is */
     uint8_t kind_d, kind_c;
     uint8_t exid[8192];                     /* a bit for each two octets an experiment identifier begins with */
-    uint64_t seed;
+    uint64_t seed, host_seed, port_seed;    /* secret: the second and third follow from the first */
     uint64_t opened, flows;
     /* Of two generations of connections the older is given up when the younger one is full: it has been silent longer. */
     uint32_t limit, live, young;            /* connections of a generation, of both, and of the younger one */
@@ -121,13 +121,12 @@ static inline uint64_t fold(uint64_t a, uint64_t b) {
 static inline uint64_t word(const uint8_t *p) { uint64_t w; memcpy(&w, p, 8); return w; }
 
 static inline uint64_t end_hash(const struct tracker *t, const uint8_t *address, uint16_t port) {
-    uint64_t host = fold(word(address) ^ t->seed, word(address + 8) ^ (t->seed >> 32 | t->seed << 32) ^ 0x9E3779B97F4A7C15u);
-    return fold(host ^ port ^ t->seed, 0xA0761D6478BD642Fu);
+    return fold((word(address) ^ t->seed) + port * t->port_seed, word(address + 8) ^ t->host_seed);
 }
 
 /* The same for both directions of a connection: the ends are hashed apart and added. */
 static inline uint32_t ends_hash(const struct tracker *t, const uint8_t *a, uint16_t a_port, const uint8_t *b, uint16_t b_port) {
-    uint64_t both = fold((end_hash(t, a, a_port) + end_hash(t, b, b_port)) ^ t->seed, 0xE7037ED1A0B428DBu);
+    uint64_t both = end_hash(t, a, a_port) + end_hash(t, b, b_port);
     return (uint32_t)(both >> 32 ^ both);
 }
 
@@ -169,34 +168,36 @@ static inline uint32_t payload_length(const struct record *r) {
 }
 
 /* Most of this is done whether it is needed or not: which segments carry payload, and which is ahead of those before it,
-   no processor guesses. */
-static inline void observe_direction(struct direction *own, struct direction *other, const struct record *r, int scale) {
-    own->seen = 1;
-    if (r->flags & SYN) {
-        if (!own->started) begin(own, r->seq);
-        if (scale >= 0) { own->scaled = 1; own->scale = (uint8_t)scale; }
-    }
-    unsigned shift = r->flags & SYN || !own->scaled || !other->scaled ? 0 : own->scale;
+   no processor guesses. Both directions have a place. */
+static inline void advance(struct direction *own, struct direction *other, const struct record *r, uint32_t seq, unsigned shift) {
     uint32_t window = (uint32_t)r->window << shift;
     own->window = window > own->window ? window : own->window;
-    if (r->flags & ACK) {
-        if (r->flags & SYN && !other->started) begin(other, r->ack - 1);
-        if (!other->placed) first_place(other, r->ack);
-        int64_t acked = place_of(other, r->ack);
-        other->furthest = greater(other->furthest, acked);
-        if (other->ended && acked > other->fin) acked = other->fin;
-        other->acked = greater(other->acked, acked);
-    }
-    uint32_t length = payload_length(r), seq = r->seq + (r->flags & SYN ? 1 : 0);
-    int64_t sends = mask_if((int)(length | (r->flags & FIN)));
-    if (!own->placed) {
-        if (!sends) return;
-        first_place(own, seq);
-    }
-    int64_t start = place_of(own, seq), last = start + length;
-    own->furthest = greater(own->furthest, start & sends); /* which is 0 at least, as what was sent is */
+    int64_t acks = mask_if(r->flags & ACK), acked = place_of(other, r->ack) & acks; /* counts are 0 at least */
+    other->furthest = greater(other->furthest, acked);
+    if (other->ended && acked > other->fin) acked = other->fin;
+    other->acked = greater(other->acked, acked);
+    uint32_t length = payload_length(r);
+    int64_t sends = mask_if((int)(length | (r->flags & FIN))), start = place_of(own, seq), last = start + length;
+    own->furthest = greater(own->furthest, start & sends);
     own->sent = greater(own->sent, last & sends);
     if (r->flags & FIN) { own->ended = 1; own->fin = last; }
+}
+
+static inline void observe_direction(struct direction *own, struct direction *other, const struct record *r, int scale) {
+    int syn = (r->flags & SYN) != 0, acks = (r->flags & ACK) != 0;
+    uint32_t seq = r->seq + (uint32_t)syn;
+    own->seen = 1;
+    if (syn) {
+        if (!own->started) begin(own, r->seq);
+        if (scale >= 0) { own->scaled = 1; own->scale = (uint8_t)scale; }
+        own->shift = own->scaled && other->scaled ? own->scale : 0;
+        other->shift = own->scaled && other->scaled ? other->scale : 0;
+        if (acks && !other->started) begin(other, r->ack - 1);
+    }
+    if (acks && !other->placed) first_place(other, r->ack);
+    if ((payload_length(r) || r->flags & FIN) && !own->placed) first_place(own, seq);
+    /* What has no place yet has nothing to advance either, whatever number is its first. */
+    advance(own, other, r, seq, syn ? 0 : own->shift);
 }
 
 static inline int finished(const struct direction *d) { return d->ended && d->acked >= d->fin; }
@@ -462,22 +463,23 @@ static inline int between(const struct connection *c, const struct record *r, in
 }
 
 /* The connection a segment belongs to, a new one where it begins one, and in *forward whether its client sent it; NULL
-   where there is no memory. */
-static inline struct connection *find_connection(struct tracker *t, const struct record *r, uint32_t hash, int *forward) {
-    for (uint32_t number = t->heads[hash & t->mask]; number != NONE;) {
-        struct connection *c = connection_at(t, number);
-        if (between(c, r, forward)) {
-            if (!begins_another(c, r, *forward)) return c;
-            c->over = 1; /* kept for the report, but it gets no more segments */
-            unchain(t, number);
-            break;
-        }
-        number = c->next;
+   where there is no memory. `likely` is one to be asked first, or NULL. */
+static inline struct connection *find_connection(struct tracker *t, const struct record *r, uint32_t hash, struct connection *likely, int *forward) {
+    struct connection *c = likely && !likely->over && between(likely, r, forward) ? likely : NULL;
+    for (uint32_t number = t->heads[hash & t->mask]; !c && number != NONE;) {
+        struct connection *next = connection_at(t, number);
+        if (between(next, r, forward)) c = next;
+        number = next->next;
+    }
+    if (c) {
+        if (!begins_another(c, r, *forward)) return c;
+        c->over = 1; /* kept for the report, but it gets no more segments */
+        unchain(t, c->number);
     }
     if (t->live >= t->mask && !grow_tables(t)) return NULL;
     uint32_t number = take(t), *head = &t->heads[hash & t->mask];
     if (number == NONE) return NULL;
-    struct connection *c = connection_at(t, number);
+    c = connection_at(t, number);
     memset(c, 0, sizeof *c);
     c->number = number;
     int answers = (r->flags & (SYN | ACK)) == (SYN | ACK); /* the SYN was not captured: its sender is the one addressed */
@@ -523,8 +525,10 @@ static inline int quiet(const struct tracker *t, const struct connection *c, con
     return r->header_length == 32 && r->length >= 32 && r->end - r->offset >= 32 && be32(frame + r->offset + 20) == TIMESTAMPS;
 }
 
-/* Fills in what follows of the table. */
-static inline void know_quiet(struct tracker *t) {
+/* Fills in what follows of the table and the seed. */
+static inline void prepare(struct tracker *t) {
+    t->host_seed = fold(t->seed ^ 0x9E3779B97F4A7C15u, 0xA0761D6478BD642Fu);
+    t->port_seed = fold(t->seed ^ 0xE7037ED1A0B428DBu, 0x8EBC6AF09C88C6E3u) | 1;
     static const uint8_t events[] = {CONFIRM_PLAIN, DATA_PLAIN, PEER_TALKS};
     for (uint8_t state = 0; state < STATE_COUNT; state++) {
         t->quiet[state] = 1;
@@ -539,12 +543,16 @@ static inline void touch(struct tracker *t, struct connection *c) {
     }
 }
 
+static inline void last_seen(struct connection *c, const struct record *r) {
+    c->last_frame = r->frame;
+    c->last_time = r->time_kind == TIME_NS ? r->time_ns : NO_TIME;
+}
+
 /* Takes a segment in whatever it is; `scale` as scan says. */
 static inline void observe(struct connection *c, const struct record *r, int forward, int scale) {
     observe_direction(&c->directions[!forward], &c->directions[forward], r, scale);
     if (r->flags & RST) c->reset = 1;
-    c->last_frame = r->frame;
-    c->last_time = r->time_kind == TIME_NS ? r->time_ns : NO_TIME;
+    last_seen(c, r);
 }
 
 /* Feeding: records from *from on, until one is strange (1, and *from stands on it with *number its connection, not
@@ -557,6 +565,7 @@ enum { BLOCK = 32 };
 
 static inline enum fed feed(struct tracker *t, const uint8_t *data, size_t octets, const struct record *records, size_t count, size_t *from, uint32_t *number) {
     uint32_t hashes[BLOCK];
+    struct connection *likely[BLOCK];
     for (size_t start = *from, end; start < count; start = end) {
         end = count - start < BLOCK ? count : start + BLOCK;
         for (size_t at = start; at < end; at++) {
@@ -565,8 +574,8 @@ static inline enum fed feed(struct tracker *t, const uint8_t *data, size_t octet
         }
         for (size_t at = start; at < end; at++) {
             uint32_t first = t->heads[hashes[at - start] & t->mask];
-            if (first == NONE) continue;
-            const char *ahead = (const char *)connection_at(t, first);
+            if (!(likely[at - start] = first == NONE ? NULL : connection_at(t, first))) continue;
+            const char *ahead = (const char *)likely[at - start];
             for (size_t line = 0; line < 192; line += 64) __builtin_prefetch(ahead + line, 1);
         }
         for (size_t at = start; at < end; at++) {
@@ -574,15 +583,20 @@ static inline enum fed feed(struct tracker *t, const uint8_t *data, size_t octet
             if (r->kind != SEGMENT_WHOLE) continue;
             *from = at;
             if ((uint64_t)r->at + r->end > octets || (uint64_t)r->offset + 20 > r->end) return OUT_OF_BOUNDS;
-            int forward, scale = -1;
-            struct connection *c = find_connection(t, r, hashes[at - start], &forward);
+            int forward;
+            struct connection *c = find_connection(t, r, hashes[at - start], likely[at - start], &forward);
             if (!c) return OUT_OF_MEMORY;
             *number = c->number;
             if (c->strange) return AT_STRANGE;
-            if (!quiet(t, c, r, data + r->at)) {
+            struct direction *own = &c->directions[!forward], *other = &c->directions[forward];
+            if (quiet(t, c, r, data + r->at) && own->placed && other->placed) { /* most segments */
+                own->seen = 1;
+                advance(own, other, r, r->seq, own->shift);
+                last_seen(c, r);
+            } else {
                 struct flow_option option;
                 struct step step = {c->state, 0};
-                int event = judge(t, c, r, data + r->at, forward, &option, &scale, &step);
+                int scale, event = judge(t, c, r, data + r->at, forward, &option, &scale, &step);
                 if (event == STRANGE) return AT_STRANGE;
                 if (event == SYN_NEW) {
                     if (!have_sources(t)) return OUT_OF_MEMORY;
@@ -590,8 +604,8 @@ static inline enum fed feed(struct tracker *t, const uint8_t *data, size_t octet
                     *s = source_after(s, r->src, r->address, (uint32_t)(option.tifid >> 24));
                 }
                 if (event >= 0) learn(t, c, event, step, r, &option);
+                observe(c, r, forward, scale);
             }
-            observe(c, r, forward, scale);
             touch(t, c);
             if (t->young >= t->limit) {
                 *from = at + 1;
