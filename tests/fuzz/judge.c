@@ -2,7 +2,8 @@
 
    The first octet says how many connections a generation has. Then segments: an octet that says who sends to whom, one for
    flags, one for the numbers, one for the length of options and payload, then the options. Ends and numbers are few, so
-   that segments have to do with each other. The table is any that leads from state to state. */
+   that segments have to do with each other. The table is any that leads from state to state, and in every other state the
+   plain segments lead nowhere: what the judge then leaves out must change nothing of the reports. */
 
 #include <stdio.h>
 
@@ -12,7 +13,13 @@
 
 #define ENSURE(what) ((what) ? (void)0 : (fprintf(stderr, "line %d: %s\n", __LINE__, #what), abort()))
 
-static void report(struct tracker *t, int every) {
+static uint64_t sum(uint64_t before, const struct row *row) {
+    const uint8_t *octets = (const uint8_t *)row;
+    for (size_t i = 0; i < sizeof *row; i++) before = (before ^ octets[i]) * 1099511628211u;
+    return before;
+}
+
+static void report(struct tracker *t, int every, uint64_t *reports) {
     uint32_t live = t->live;
     for (int flows = 0; flows < 2; flows++) {
         ENSURE(collect(t, every, flows));
@@ -22,13 +29,14 @@ static void report(struct tracker *t, int every) {
             struct row row = row_of(connection_at(t, t->collected[i].number));
             ENSURE(row.address == 4 || row.address == 16);
             ENSURE((row.code >> 2 & 15) < STATE_COUNT);
+            *reports = sum(*reports, &row);
         }
     }
     release(t, every);
     ENSURE(every ? t->live == 0 : t->live <= live);
 }
 
-static void take_all(struct tracker *t, const uint8_t *data, size_t octets, const struct record *records, size_t count) {
+static void take_all(struct tracker *t, const uint8_t *data, size_t octets, const struct record *records, size_t count, uint64_t *reports) {
     size_t at = 0;
     uint32_t number = NONE;
     for (;;) {
@@ -47,9 +55,33 @@ static void take_all(struct tracker *t, const uint8_t *data, size_t octets, cons
             }
             fed = t->young >= t->limit ? GENERATION_FULL : TO_THE_END;
         }
-        if (fed == GENERATION_FULL) report(t, 0);
+        if (fed == GENERATION_FULL) report(t, 0, reports);
         ENSURE(t->live <= 2 * t->limit);
     }
+}
+
+/* A sum of all reports on the segments. */
+static uint64_t judge_all(const uint8_t *data, size_t octets, const struct record *records, size_t count, int leaving_out) {
+    struct tracker t = {.kind_d = 253, .kind_c = 254, .seed = 7, .limit = 1 + data[0] % 8, .free = NONE};
+    uint64_t reports = 0;
+    for (int state = 0; state < STATE_COUNT; state++)
+        for (int event = 0; event < EVENT_COUNT; event++) {
+            int next = (state + event) % 7 == 6 ? UINT8_MAX : (state + event) % STATE_COUNT;
+            if (state % 2 && (event == CONFIRM_PLAIN || event == DATA_PLAIN || event == PEER_TALKS)) next = state;
+            t.table[state][event] = (struct step){(uint8_t)next, (uint8_t)(event % 5)};
+        }
+    prepare(&t);
+    if (!leaving_out) memset(t.quiet, 0, sizeof t.quiet);
+    t.exid[0xF989 >> 3] |= 1 << (0xF989 & 7);
+    ENSURE(grow_tables(&t));
+    take_all(&t, data, octets, records, count, &reports);
+    report(&t, 1, &reports);
+    free(t.pages);
+    free(t.heads);
+    free(t.flow_heads);
+    free(t.sources);
+    free(t.collected);
+    return reports;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
@@ -59,12 +91,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     memcpy(data, input, size);
     struct record records[MOST];
     size_t count = 0, at = 1;
-    struct tracker t = {.kind_d = 253, .kind_c = 254, .seed = 7, .limit = 1 + data[0] % 8, .free = NONE};
-    for (int state = 0; state < STATE_COUNT; state++)
-        for (int event = 0; event < EVENT_COUNT; event++)
-            t.table[state][event] = (struct step){(uint8_t)((state + event) % 7 == 6 ? UINT8_MAX : (state + event) % STATE_COUNT), (uint8_t)(event % 5)};
-    t.exid[0xF989 >> 3] |= 1 << (0xF989 & 7);
-    ENSURE(grow_tables(&t));
     while (at + 4 < size && count < MOST) {
         const uint8_t *p = data + at;
         size_t options = (p[3] & 15u) * 4, left = size - at - 4;
@@ -91,13 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
         r->dport = p[0] >> 5 & 1;
         at += 4 + captured;
     }
-    take_all(&t, data, size, records, count);
-    report(&t, 1);
-    free(t.pages);
-    free(t.heads);
-    free(t.flow_heads);
-    free(t.sources);
-    free(t.collected);
+    ENSURE(judge_all(data, size, records, count, 1) == judge_all(data, size, records, count, 0));
     free(data);
     return 0;
 }

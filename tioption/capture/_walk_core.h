@@ -170,6 +170,7 @@ static inline enum outcome walk_ipv4(struct walk *w, struct view *v, size_t at) 
         v->wire_end = at + total;
         if (v->end > v->wire_end) v->end = v->wire_end;
     }
+    if (ip[9] == 6) return walk_tcp(w, v, at + header_length, at + 12, 4); /* at once, compiled for these addresses */
     return walk_payload(w, v, ip[9], at + header_length, at + 12, 4);
 }
 
@@ -182,6 +183,7 @@ static inline enum outcome walk_ipv6(struct walk *w, struct view *v, size_t at) 
         v->wire_end = at + 40 + length;
         if (v->end > v->wire_end) v->end = v->wire_end;
     }
+    if (ip[6] == 6) return walk_tcp(w, v, at + 40, at + 8, 16);
     return walk_payload(w, v, ip[6], at + 40, at + 8, 16);
 }
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 CHUNK: Final = 1 << 20
 """Octets handed on at a time, at most."""
 
-_READ: Final = 1 << 16
+_READ: Final = 1 << 18
 
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -83,13 +83,14 @@ class _ZstdMember:
         self._header = b""  # of the frame or of a block, as far as it has come
         self._octets = 5  # of that header: magic number and descriptor come first
         self._read_header = self._descriptor
+        self._in_blocks = False
         self._body = 0  # octets that are still to come of the block
 
     def contents(self, octets: bytes) -> Iterator[bytes]:
-        at = 0
+        at, view = 0, memoryview(octets)
         for end in self._ends(octets):
             try:
-                piece = self._zstd.decompress(octets[at:end], CHUNK)
+                piece = self._zstd.decompress(view[at:end], CHUNK)
                 while piece:
                     yield piece
                     piece = b"" if self._zstd.needs_input or self._zstd.eof else self._zstd.decompress(b"", CHUNK)
@@ -104,6 +105,12 @@ class _ZstdMember:
         """Where in the octets blocks end, and where the octets do."""
         at, last = 0, 0
         while at < len(octets):
+            if self._in_blocks and self._body == 0 and self._header == b"":
+                for at in _whole_blocks(octets, at):  # noqa: B020  most are
+                    yield at
+                last = at
+                if at == len(octets):
+                    break
             if self._body == 0:
                 piece = octets[at : at + self._octets - len(self._header)]
                 self._header += piece
@@ -130,15 +137,30 @@ class _ZstdMember:
         self._read_header = self._next_block
 
     def _next_block(self) -> None:
+        self._in_blocks = True
         self._header, self._octets, self._read_header = b"", 3, self._block
 
     def _block(self) -> None:
-        header = int.from_bytes(self._header, "little")
-        last, kind, size = header & 1, header >> 1 & 3, header >> 3
-        self._body = 1 if kind == 1 else size  # a block of one octet repeated has that octet only
+        last, self._body = _block(self._header)
         self._next_block()
         if last:  # what follows is a checksum or nothing, and the decompressor knows where it ends
-            self._octets = sys.maxsize
+            self._in_blocks, self._octets = False, sys.maxsize
+
+
+def _block(header: bytes) -> tuple[int, int]:
+    """Whether a block is the last, and the octets that follow its header."""
+    number = int.from_bytes(header, "little")
+    return number & 1, 1 if number & 6 == 2 else number >> 3  # a block of one octet repeated has that octet only
+
+
+def _whole_blocks(octets: bytes, at: int) -> Iterator[int]:
+    """The ends of the blocks that lie whole in the octets from one's beginning at `at`, short of the last block."""
+    while at + 3 <= len(octets):
+        last, body = _block(octets[at : at + 3])
+        at += 3 + body
+        if last or at > len(octets):
+            return
+        yield at
 
 
 class Compression(NamedTuple):
@@ -167,7 +189,7 @@ def _keep_freed_memory() -> None:
     glibc takes the size of a freed block that was mapped by itself for what may be worth keeping (mallopt(3),
     M_MMAP_THRESHOLD); otherwise it would return memory to the kernel and get it back, zeroed, for each piece.
     """
-    bytearray(4 * CHUNK)
+    bytes(4 * CHUNK)  # which is never touched
 
 
 def decompressed(start: bytes, read: Callable[[int], bytes], compression: Compression) -> Iterator[bytes]:

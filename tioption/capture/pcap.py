@@ -50,11 +50,14 @@ class PcapFile:
         self._decoded = decoded
         self._captured = Struct(f"{self.order}I").unpack_from
 
-    def whole(self) -> bool:
-        """Whether the next record lies ahead to its end."""
+    def needed(self) -> int:
+        """Octets of the next record, or of its header as long as that is not ahead; 0 where it is not to be read."""
         cursor = self.cursor
-        ahead = cursor.end - cursor.position - self.header_octets
-        return ahead >= 0 and ahead >= self._captured(cursor.buffer, cursor.position + 8)[0]
+        if cursor.ahead < self.header_octets:
+            return self.header_octets
+        captured: int = self._captured(cursor.buffer, cursor.position + 8)[0]
+        wanted = self.link_type in self._decoded and captured <= max_captured(self.link_type)
+        return self.header_octets + captured if wanted else 0
 
     def steps(self) -> Iterator[Record]:
         """The frames from where the file stands, `frame` of which are behind; `at` is where one begins in the buffer.

@@ -97,13 +97,16 @@ class PcapngFile:
         """The section's interfaces so far, as the C walker takes them."""
         return self._section.packed
 
-    def whole(self) -> bool:
-        """Whether the next block lies ahead to its end; a section header, whose byte order is not known yet, never."""
-        cursor, ahead = self.cursor, self.cursor.ahead
-        if ahead < 8:
-            return False
+    def needed(self) -> int:
+        """Octets of the next block, or of its header as long as that does not lie ahead.
+
+        0 where the length is none, or is in a byte order that is not known yet.
+        """
+        cursor = self.cursor
+        if cursor.ahead < 8:
+            return 8
         kind, total = self._section.block_header(cursor.buffer, cursor.position)
-        return bool(kind != SECTION_HEADER and ahead >= total)
+        return total if kind != SECTION_HEADER and _is_length(total) else 0
 
     def steps(self) -> Iterator[Record | None]:
         """The blocks from where the file stands: the frame of one, None for a block that has none.
@@ -149,9 +152,13 @@ def _byte_order(cursor: Cursor, frame: int) -> str:
     return _BYTE_ORDERS[magic]
 
 
+def _is_length(total: int) -> bool:
+    return 12 <= total <= _MAX_BLOCK and total % 4 == 0
+
+
 def _body(cursor: Cursor, section: _Section, total: int, frame: int) -> bytes:
     """The octets of the block between its header and its trailing length; moves past the block."""
-    if total < 12 or total % 4 or total > _MAX_BLOCK:
+    if not _is_length(total):
         expected = f"a block length of 12 to {_MAX_BLOCK}, a multiple of 4"
         raise cursor.error(expected, str(total), frame, cursor.offset + 4)
     if not cursor.fill(total):

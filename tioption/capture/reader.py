@@ -127,9 +127,13 @@ class Capture:
                     batch.count,
                 )
             # The octets of a batch must lie where they are until it is done with.
-            if batch.count and (batch.count == ROOM or not file.whole()):
+            needed = file.needed()
+            whole = 0 < needed <= cursor.ahead
+            if batch.count and (batch.count == ROOM or not whole):
                 yield batch
                 batch.clear()
+                continue
+            if _walk is not None and needed and not whole and cursor.fill(needed):
                 continue
             try:
                 record = next(steps)

@@ -11,10 +11,13 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from functools import partial
+from typing import BinaryIO, TypeVar
 
 from tioption.capture.compression import DamagedStreamError, compression_of, decompressed
 from tioption.errors import CaptureError
+
+_T = TypeVar("_T")
 
 _GROWTH = 0.1
 """Seconds between two looks at whether a file has grown."""
@@ -54,6 +57,7 @@ class Source:
         self._pieces: Iterator[bytes] | None = None  # of a compressed file
         self._piece = memoryview(b"")  # what is left of the last one
         self._damage: CaptureError | None = None
+        self._all_there = False  # no read has to wait
         if stream is not None:
             size = getattr(stream, "size", None)
             self.size = size if isinstance(size, int) else None
@@ -67,6 +71,7 @@ class Source:
             raise self._unreadable(error) from None
         if stat.S_ISREG(mode.st_mode):
             self.size = mode.st_size
+            self._all_there = not follow
         elif stat.S_ISDIR(mode.st_mode):
             self.close()
             raise CaptureError("a capture file", "a directory", file=name, frame=None, offset=None)
@@ -85,19 +90,31 @@ class Source:
 
     def _read_into(self, room: memoryview) -> int:
         """Read from the file itself."""
+        if self._stream is not None:
+            piece = self._read(len(room))
+            room[: len(piece)] = piece
+            return len(piece)
+        return self._arrived(partial(os.readv, self._descriptor, [room]), int)
+
+    def _read(self, size: int) -> bytes:
+        """The same as octets of its own."""
+        if self._stream is not None:
+            return self._arrived(partial(_piece_of, self._stream, size), len)
+        return self._arrived(partial(os.read, self._descriptor, size), len)
+
+    def _arrived(self, read: Callable[[], _T], count: Callable[[_T], int]) -> _T:
+        """What a read gives, of whose octets `count` tells the number."""
         while True:
             if self._on_read is not None:
                 self._on_read(self)
             try:
-                if self._stream is not None:
-                    octets = _piece_of(self._stream, room)
-                else:
-                    octets = os.readv(self._descriptor, [room])
+                arrived = read()
             except OSError as error:
                 raise self._unreadable(error) from None
+            octets = count(arrived)
             self.consumed += octets
             if octets or not self._follow or self.size is None or self._stream is not None:
-                return octets
+                return arrived
             self._wait_to_grow()
 
     def _wait_to_grow(self) -> None:
@@ -110,15 +127,12 @@ class Source:
             found = f"that it was cut to {size}"
             raise CaptureError(f"the file to grow beyond {read} octets", found, file=self.name, frame=None, offset=None)
 
-    def _read(self, size: int) -> bytes:
-        room = bytearray(size)
-        return bytes(memoryview(room)[: self._read_into(memoryview(room))])
-
     def read_into(self, room: memoryview) -> int:
         """Put the next decompressed octets into `room`, which has place for 4 or more; how many, 0 at the end.
 
-        What has arrived is handed on; only where that is nothing does it wait. Raises CaptureError, with neither frame
-        nor offset, where a compressed stream is damaged; everything before the damage has then been handed on.
+        What has arrived is handed on; only where that is nothing, or what follows is there, does it read on. Raises
+        CaptureError, with neither frame nor offset, where a compressed stream is damaged; everything before the damage
+        has then been handed on.
         """
         if not self._started:
             self._started = True
@@ -126,7 +140,7 @@ class Source:
         if self._pieces is None:
             return self._read_into(room)
         at = 0
-        while at < len(room) and (self._piece or self._next_piece(self._pieces, wait=at == 0)):
+        while at < len(room) and (self._piece or self._next_piece(self._pieces, wait=at == 0 or self._all_there)):
             octets = min(len(room) - at, len(self._piece))
             room[at : at + octets] = self._piece[:octets]
             self._piece = self._piece[octets:]
@@ -162,13 +176,11 @@ class Source:
         return self.read_into(room)
 
 
-def _piece_of(stream: BinaryIO, room: memoryview) -> int:
+def _piece_of(stream: BinaryIO, size: int) -> bytes:
     """Read from a stream of somebody else's library; whatever goes wrong there is an OSError here."""
     try:
-        piece = stream.read(min(len(room), _PIECE))
+        return stream.read(min(size, _PIECE))
     except OSError:
         raise
     except Exception as error:
         raise OSError(f"{type(error).__name__}: {error}") from error
-    room[: len(piece)] = piece
-    return len(piece)

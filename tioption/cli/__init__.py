@@ -6,6 +6,7 @@ say (help, completion, errors). See `declare.py`.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -36,6 +37,9 @@ _MODULES = {name: f"tioption.cli.{name}" for name in _COMMANDS}
 
 USAGE, UNREADABLE, LACKING = 2, 3, 4
 """Exit statuses of wrong usage, input not read to its end, and something the machine lacks."""
+
+_OBJECTS = 50_000
+"""Objects that may be made before garbage is looked for: more than start-up makes."""
 
 _INTERRUPTED, _BROKEN_PIPE, _INTERNAL = 130, 141, 70  # as a shell reports SIGINT and SIGPIPE; EX_SOFTWARE
 
@@ -81,8 +85,16 @@ def _run(words: list[str]) -> int:
 
 def main(words: list[str] | None = None) -> int:
     """Run `tiopt` with these words (default: the process's own) and return its exit status; never raises."""
-    if words is None:
-        words = sys.argv[1:]
+    if words is not None:
+        return _main(words)
+    # The process is ours and short: start-up makes no garbage that is worth looking for, and at the end nothing is.
+    gc.set_threshold(_OBJECTS)
+    status = _main(sys.argv[1:])
+    gc.freeze()
+    return status
+
+
+def _main(words: list[str]) -> int:
     # A name or a text that the terminal's encoding has no character for is escaped, never an error.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

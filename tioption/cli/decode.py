@@ -272,6 +272,9 @@ class _Decoder:
 
     def _columns_of_files(self, files: list[str], form: Any) -> None:
         """A Parquet file or a stream of Arrow, batch by batch."""
+        import pyarrow as pa
+
+        pa.set_memory_pool(pa.system_memory_pool())  # its own ones keep what is freed, for work that does not come
         from tioption.columns.arrow import writer
 
         left = self._count
@@ -283,6 +286,7 @@ class _Decoder:
                     left -= len(wanted.rows)
                     if left == 0:
                         return
+                del made, wanted  # before the next are made
 
     def _columns(self, files: list[str]) -> Generator[tuple[str, Any], None, None]:
         """The name of a file and some of its rows."""

@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
-from json import dumps
 from typing import Any, NamedTuple, TextIO
 
 from tioption.cli.declare import KIND_OPTIONS, Argument, Command, Flag, Option, UsageError, chosen_kinds
@@ -47,6 +46,8 @@ def run(  # the names are those of the options
         total = judge_files(spread, reader, format, kinds, strict=strict)
     row = summary(total.verdicts, total.severities, total.given_up)
     if format == "json":
+        from json import dumps
+
         sys.stdout.write(dumps(row) + "\n")
     elif format == "text":
         sys.stdout.write(summary_line(row) + "\n")
@@ -80,6 +81,8 @@ def judge_file(file: str, out: TextIO, reader: Any, *, form: str, kinds: Any, re
         if form == "text":
             out.writelines(report_text(file, validator, reported))
         else:
+            from json import dumps
+
             out.writelines(dumps(row) + "\n" for row in report_rows(file, validator, reported))
 
     validator: Any
@@ -144,6 +147,8 @@ def _compare(files: list[str], format: str, strict: bool, kinds: Any) -> int:  #
     comparisons = compare(*points)
     row = comparison_summary(points, comparisons)
     if format == "json":
+        from json import dumps
+
         sys.stdout.writelines(dumps(comparison_row(one)) + "\n" for one in comparisons)
         sys.stdout.write(dumps(row) + "\n")
     else:

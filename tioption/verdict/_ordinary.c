@@ -78,6 +78,7 @@ static int tracker_init(PyObject *self, PyObject *args, PyObject *keywords) {
     }
     memcpy(t->exid, exid, sizeof t->exid);
     t->seed = seed;
+    prepare(t);
     t->free = NONE;
     if (!grow_tables(t)) return no_memory();
     return 0;
@@ -225,6 +226,29 @@ static PyObject *tracker_rows(PyObject *self, PyObject *args) {
     return Py_BuildValue("(NI)", octets, last);
 }
 
+/* tally(rows) -> ((code, rows that have it), ...). */
+static PyObject *ordinary_tally(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer buffer;
+    if (!PyArg_ParseTuple(args, "y*:tally", &buffer)) return NULL;
+    uint32_t counts[(UINT8_MAX << 6 | 63) + 1] = {0}, codes = 0; /* all there can be: see row_code */
+    size_t rows = (size_t)buffer.len / sizeof(struct row);
+    for (size_t i = 0; i < rows; i++) {
+        struct row row;
+        memcpy(&row, (const char *)buffer.buf + i * sizeof row, sizeof row);
+        if (row.code < sizeof counts / sizeof *counts) codes += !counts[row.code]++;
+    }
+    PyBuffer_Release(&buffer);
+    PyObject *tally = PyTuple_New((Py_ssize_t)codes);
+    Py_ssize_t at = 0;
+    for (unsigned code = 0; tally && at < (Py_ssize_t)codes; code++) {
+        if (!counts[code]) continue;
+        PyObject *count = Py_BuildValue("(Ik)", code, (unsigned long)counts[code]);
+        if (!count || PyTuple_SetItem(tally, at++, count) < 0) Py_CLEAR(tally);
+    }
+    return tally;
+}
+
 /* key(at) -> index (or serial) of one that was collected. */
 static PyObject *tracker_key(PyObject *self, PyObject *args) {
     struct tracker *t = &((Tracker *)self)->tracker;
@@ -285,10 +309,15 @@ static int fill(PyObject *module) {
     return add_constant(module, "Tracker", PyType_FromModuleAndSpec(module, &tracker_spec, NULL));
 }
 
+static PyMethodDef methods[] = {
+    {"tally", ordinary_tally, METH_VARARGS, "How many rows have which code."},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, fill}, {0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_ordinary", "Ordinary connections, judged in C.", 0, NULL, slots, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_ordinary", "Ordinary connections, judged in C.", 0, methods, slots, NULL, NULL, NULL,
 };
 
 PyMODINIT_FUNC PyInit__ordinary(void) { return PyModuleDef_Init(&definition); }

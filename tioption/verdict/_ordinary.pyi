@@ -5,6 +5,8 @@ STATES: Sequence[str]
 EVENTS: Sequence[str]
 ROW_FIELDS: Sequence[tuple[str, int, str]]
 
+def tally(rows: bytes, /) -> tuple[tuple[int, int], ...]: ...
+
 class Tracker:
     def __init__(self, table: bytes, kind_d: int, kind_c: int, exid: bytes, seed: int, limit: int, /) -> None: ...
     def feed(

@@ -39,25 +39,31 @@ enum { NONE = UINT32_MAX };                 /* no connection */
 #define MOST_STEP 256
 #define SOURCES ((uint32_t)1 << 16)
 #define PAGE ((uint32_t)1 << 12)            /* connections allocated at once */
+#define TIMESTAMPS 0x0101080Au              /* how an option area begins that holds nothing else */
 
 struct direction { /* direction.py: Direction */
     int64_t furthest, sent, acked, fin;
     uint32_t first, isn, window;
-    uint8_t scale;
+    uint8_t scale, shift;                   /* the shift is the scale once both ends have one, and 0 before */
     uint8_t placed : 1, started : 1, seen : 1, scaled : 1, ended : 1;
 };
 
-/* What every segment needs stands first. */
+/* What every segment needs stands first, in three lines of cache. */
 struct connection {
-    uint8_t client[16], server[16];
-    uint16_t client_port, server_port;
+    _Alignas(64) uint8_t client[16];
+    uint8_t server[16];
+    uint16_t client_port, server_port;      /* beside each other, as in a record */
     uint32_t next;                          /* in the chain of its place in the table */
+    uint32_t number;                        /* its own */
     uint8_t address, state, reason, generation, kind;
     uint8_t named : 1;                      /* in the chain of its TIFID */
     uint8_t used : 1, over : 1, strange : 1, offered : 1, seen_syn : 1, seen_answer : 1, answered : 1, reset : 1;
     int64_t last_time;
     uint64_t last_frame;
-    struct direction forward, reverse;
+    union {
+        struct { struct direction forward, reverse; };
+        struct direction directions[2];
+    };
     int64_t first_time;
     uint64_t first_frame, confirmed_frame;
     uint64_t index;
@@ -65,6 +71,8 @@ struct connection {
     uint64_t serial;                        /* which flow of the capture it opened, from 1; 0 where it has none */
     uint32_t next_flow;                     /* in the chain of its TIFID */
 };
+
+_Static_assert(offsetof(struct connection, first_time) <= 192 && sizeof(struct connection) == 256, "lines of cache");
 
 struct step { uint8_t state, reason; };     /* state 255: strange */
 
@@ -81,9 +89,10 @@ struct flow_option { uint64_t tifid, tiseq, tiack; uint8_t kind, there; };
 
 struct tracker {
     struct step table[STATE_COUNT][EVENT_COUNT];
+    uint8_t quiet[STATE_COUNT];             /* whether segments without SYN, RST and option leave it as it is */
     uint8_t kind_d, kind_c;
     uint8_t exid[8192];                     /* a bit for each two octets an experiment identifier begins with */
-    uint64_t seed;
+    uint64_t seed, host_seed, port_seed;    /* secret: the second and third follow from the first */
     uint64_t opened, flows;
     /* Of two generations of connections the older is given up when the younger one is full: it has been silent longer. */
     uint32_t limit, live, young;            /* connections of a generation, of both, and of the younger one */
@@ -111,16 +120,13 @@ static inline uint64_t fold(uint64_t a, uint64_t b) {
 
 static inline uint64_t word(const uint8_t *p) { uint64_t w; memcpy(&w, p, 8); return w; }
 
+static inline uint64_t end_hash(const struct tracker *t, const uint8_t *address, uint16_t port) {
+    return fold((word(address) ^ t->seed) + port * t->port_seed, word(address + 8) ^ t->host_seed);
+}
+
 /* The same for both directions of a connection: the ends are hashed apart and added. */
-static inline uint32_t ends_hash(const struct tracker *t, const uint8_t *a, uint16_t a_port, const uint8_t *b, uint16_t b_port, int wide) {
-    uint64_t one = wide ? fold(word(a) ^ t->seed, word(a + 8) ^ 0x9E3779B97F4A7C15u) : 0;
-    uint64_t two = wide ? fold(word(b) ^ t->seed, word(b + 8) ^ 0x9E3779B97F4A7C15u) : 0;
-    uint32_t low_a, low_b;
-    memcpy(&low_a, a, 4);
-    memcpy(&low_b, b, 4);
-    one = fold(one ^ ((uint64_t)low_a << 16 | a_port) ^ t->seed, 0xA0761D6478BD642Fu);
-    two = fold(two ^ ((uint64_t)low_b << 16 | b_port) ^ t->seed, 0xA0761D6478BD642Fu);
-    uint64_t both = fold((one + two) ^ t->seed, 0xE7037ED1A0B428DBu);
+static inline uint32_t ends_hash(const struct tracker *t, const uint8_t *a, uint16_t a_port, const uint8_t *b, uint16_t b_port) {
+    uint64_t both = end_hash(t, a, a_port) + end_hash(t, b, b_port);
     return (uint32_t)(both >> 32 ^ both);
 }
 
@@ -133,11 +139,16 @@ static inline uint32_t flow_hash(const struct tracker *t, uint64_t tifid) {
 
 static inline int64_t wrapped(uint32_t difference) { return (int32_t)difference; }
 
-static inline int64_t place(struct direction *d, uint32_t seq) {
-    if (!d->placed) { d->placed = 1; d->first = seq; d->furthest = 0; }
-    int64_t count = d->furthest + wrapped(seq - d->first - (uint32_t)d->furthest);
-    if (count > d->furthest) d->furthest = count;
-    return count;
+static inline int64_t greater(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static inline int64_t place_of(const struct direction *d, uint32_t seq) {
+    return d->furthest + wrapped(seq - d->first - (uint32_t)d->furthest);
+}
+
+static inline void first_place(struct direction *d, uint32_t seq) {
+    d->placed = 1;
+    d->first = seq;
+    d->furthest = 0;
 }
 
 static inline void begin(struct direction *d, uint32_t isn) {
@@ -148,32 +159,45 @@ static inline void begin(struct direction *d, uint32_t isn) {
     d->furthest = 0;
 }
 
+/* 0 or all ones: what is to be done or not without a branch is done with a mask. */
+static inline int64_t mask_if(int yes) { return -(int64_t)(yes != 0); }
+
 static inline uint32_t payload_length(const struct record *r) {
     uint32_t header = r->header_length < 20 ? 20 : r->header_length;
-    return r->length > header ? r->length - header : 0;
+    return (r->length - header) & (uint32_t)mask_if(r->length > header);
+}
+
+/* Most of this is done whether it is needed or not: which segments carry payload, and which is ahead of those before it,
+   no processor guesses. Both directions have a place. */
+static inline void advance(struct direction *own, struct direction *other, const struct record *r, uint32_t seq, unsigned shift) {
+    uint32_t window = (uint32_t)r->window << shift;
+    own->window = window > own->window ? window : own->window;
+    int64_t acks = mask_if(r->flags & ACK), acked = place_of(other, r->ack) & acks; /* counts are 0 at least */
+    other->furthest = greater(other->furthest, acked);
+    if (other->ended && acked > other->fin) acked = other->fin;
+    other->acked = greater(other->acked, acked);
+    uint32_t length = payload_length(r);
+    int64_t sends = mask_if((int)(length | (r->flags & FIN))), start = place_of(own, seq), last = start + length;
+    own->furthest = greater(own->furthest, start & sends);
+    own->sent = greater(own->sent, last & sends);
+    if (r->flags & FIN) { own->ended = 1; own->fin = last; }
 }
 
 static inline void observe_direction(struct direction *own, struct direction *other, const struct record *r, int scale) {
+    int syn = (r->flags & SYN) != 0, acks = (r->flags & ACK) != 0;
+    uint32_t seq = r->seq + (uint32_t)syn;
     own->seen = 1;
-    if (r->flags & SYN) {
+    if (syn) {
         if (!own->started) begin(own, r->seq);
         if (scale >= 0) { own->scaled = 1; own->scale = (uint8_t)scale; }
+        own->shift = own->scaled && other->scaled ? own->scale : 0;
+        other->shift = own->scaled && other->scaled ? other->scale : 0;
+        if (acks && !other->started) begin(other, r->ack - 1);
     }
-    unsigned shift = r->flags & SYN || !own->scaled || !other->scaled ? 0 : own->scale;
-    uint32_t window = (uint32_t)r->window << shift;
-    if (window > own->window) own->window = window;
-    if (r->flags & ACK) {
-        if (r->flags & SYN && !other->started) begin(other, r->ack - 1);
-        int64_t acked = place(other, r->ack);
-        if (other->ended && acked > other->fin) acked = other->fin;
-        if (acked > other->acked) other->acked = acked;
-    }
-    uint32_t length = payload_length(r);
-    if (length || r->flags & FIN) {
-        int64_t last = place(own, r->seq + (r->flags & SYN ? 1 : 0)) + length;
-        if (last > own->sent) own->sent = last;
-        if (r->flags & FIN) { own->ended = 1; own->fin = last; }
-    }
+    if (acks && !other->placed) first_place(other, r->ack);
+    if ((payload_length(r) || r->flags & FIN) && !own->placed) first_place(own, seq);
+    /* What has no place yet has nothing to advance either, whatever number is its first. */
+    advance(own, other, r, seq, syn ? 0 : own->shift);
 }
 
 static inline int finished(const struct direction *d) { return d->ended && d->acked >= d->fin; }
@@ -196,7 +220,7 @@ static inline int scan(const struct tracker *t, const struct record *r, const ui
     uint32_t wire = r->length < r->header_length ? (r->length > 20 ? r->length - 20 : 0) : r->header_length - 20u;
     uint32_t captured = r->end - r->offset - 20;
     if (captured > wire) captured = wire;
-    if (captured == 12 && wire == 12 && be32(area) == 0x0101080A) return NOTHING; /* most segments have only timestamps */
+    if (captured == 12 && wire == 12 && be32(area) == TIMESTAMPS) return NOTHING;
     uint32_t at = 0;
     int beside = 0; /* an option of which something might be said beside a flow option (OPT-11) */
     while (at < captured) {
@@ -317,7 +341,7 @@ static inline int classify(const struct tracker *t, const struct connection *c, 
 }
 
 /* Takes what the segment says into the handshake. */
-static inline void learn(struct tracker *t, uint32_t number, struct connection *c, int event, struct step step, const struct record *r, const struct flow_option *o) {
+static inline void learn(struct tracker *t, struct connection *c, int event, struct step step, const struct record *r, const struct flow_option *o) {
     switch (event) {
     case SYN_NEW:
         c->offered = 1;
@@ -338,7 +362,7 @@ static inline void learn(struct tracker *t, uint32_t number, struct connection *
         if (!c->serial) {
             c->confirmed_frame = r->frame;
             c->serial = ++t->flows;
-            name_flow(t, number);
+            name_flow(t, c->number);
         }
         break;
     }
@@ -360,7 +384,7 @@ static inline int begins_another(const struct connection *c, const struct record
 }
 
 static inline uint32_t *chain_of(const struct tracker *t, const struct connection *c) {
-    return &t->heads[ends_hash(t, c->client, c->client_port, c->server, c->server_port, c->address == 16) & t->mask];
+    return &t->heads[ends_hash(t, c->client, c->client_port, c->server, c->server_port) & t->mask];
 }
 
 static inline int grow_tables(struct tracker *t) {
@@ -402,7 +426,7 @@ static inline uint32_t take(struct tracker *t) {
         struct connection **pages = realloc(t->pages, (t->page_count + 1) * sizeof *pages);
         if (!pages) return NONE;
         t->pages = pages;
-        if (!(pages[t->page_count] = malloc(PAGE * sizeof **pages))) return NONE;
+        if (!(pages[t->page_count] = aligned_alloc(_Alignof(struct connection), PAGE * sizeof **pages))) return NONE;
         t->page_count++;
     }
     return t->made++;
@@ -415,29 +439,49 @@ static inline void unchain(struct tracker *t, uint32_t number) {
 }
 
 static inline uint32_t record_hash(const struct tracker *t, const struct record *r) {
-    return ends_hash(t, r->src, r->sport, r->dst, r->dport, r->address == 16);
+    return ends_hash(t, r->src, r->sport, r->dst, r->dport);
 }
 
-/* The connection a segment belongs to, a new one where it begins one; NONE where there is no memory. */
-static inline uint32_t find_connection(struct tracker *t, const struct record *r, uint32_t hash) {
-    if (t->live >= t->mask && !grow_tables(t)) return NONE;
-    uint32_t *head = &t->heads[hash & t->mask];
-    for (uint32_t number = *head; number != NONE; number = connection_at(t, number)->next) {
-        struct connection *c = connection_at(t, number);
-        int forward = same_end(c->client, c->client_port, r->src, r->sport);
-        if (c->address != r->address) continue;
-        if (forward ? !same_end(c->server, c->server_port, r->dst, r->dport)
-                    : !same_end(c->server, c->server_port, r->src, r->sport) || !same_end(c->client, c->client_port, r->dst, r->dport))
-            continue;
-        if (!begins_another(c, r, forward)) return number;
-        c->over = 1; /* kept for the report, but it gets no more segments */
-        unchain(t, number);
-        break;
+typedef uint64_t half __attribute__((vector_size(16)));
+
+/* Whether the segment is one between the ends of the connection, and in *forward whether its client sent it. */
+static inline int between(const struct connection *c, const struct record *r, int *forward) {
+    half client, server, src, dst;
+    uint32_t ports, sent_ports;
+    memcpy(&client, c->client, 16);
+    memcpy(&server, c->server, 16);
+    memcpy(&src, r->src, 16);
+    memcpy(&dst, r->dst, 16);
+    memcpy(&ports, &c->client_port, 4);
+    memcpy(&sent_ports, &r->sport, 4);
+    half there = (client ^ src) | (server ^ dst), back = (client ^ dst) | (server ^ src);
+    uint32_t address = c->address ^ r->address;
+    uint64_t to = there[0] | there[1] | (ports ^ sent_ports) | address;
+    uint64_t fro = back[0] | back[1] | (ports ^ (sent_ports << 16 | sent_ports >> 16)) | address;
+    *forward = !to;
+    return !(((to | -to) & (fro | -fro)) >> 63); /* whether either is 0, in one branch */
+}
+
+/* The connection a segment belongs to, a new one where it begins one, and in *forward whether its client sent it; NULL
+   where there is no memory. `likely` is one to be asked first, or NULL. */
+static inline struct connection *find_connection(struct tracker *t, const struct record *r, uint32_t hash, struct connection *likely, int *forward) {
+    struct connection *c = likely && !likely->over && between(likely, r, forward) ? likely : NULL;
+    for (uint32_t number = t->heads[hash & t->mask]; !c && number != NONE;) {
+        struct connection *next = connection_at(t, number);
+        if (between(next, r, forward)) c = next;
+        number = next->next;
     }
-    uint32_t number = take(t);
-    if (number == NONE) return NONE;
-    struct connection *c = connection_at(t, number);
+    if (c) {
+        if (!begins_another(c, r, *forward)) return c;
+        c->over = 1; /* kept for the report, but it gets no more segments */
+        unchain(t, c->number);
+    }
+    if (t->live >= t->mask && !grow_tables(t)) return NULL;
+    uint32_t number = take(t), *head = &t->heads[hash & t->mask];
+    if (number == NONE) return NULL;
+    c = connection_at(t, number);
     memset(c, 0, sizeof *c);
+    c->number = number;
     int answers = (r->flags & (SYN | ACK)) == (SYN | ACK); /* the SYN was not captured: its sender is the one addressed */
     memcpy(c->client, answers ? r->dst : r->src, 16);
     memcpy(c->server, answers ? r->src : r->dst, 16);
@@ -452,7 +496,8 @@ static inline uint32_t find_connection(struct tracker *t, const struct record *r
     c->next = *head;
     *head = number;
     t->live++;
-    return number;
+    *forward = same_end(c->client, c->client_port, r->src, r->sport);
+    return c;
 }
 
 /* One segment. */
@@ -472,6 +517,25 @@ static inline int judge(const struct tracker *t, const struct connection *c, con
     return event;
 }
 
+/* Whether nothing is to be judged: a segment without SYN, RST and options but timestamps, which leaves the handshake as it
+   is. Most are such. */
+static inline int quiet(const struct tracker *t, const struct connection *c, const struct record *r, const uint8_t *frame) {
+    if (!t->quiet[c->state] || r->flags & (SYN | RST) || r->time_kind == TIME_LARGE) return 0;
+    if (r->header_length <= 20) return 1;
+    return r->header_length == 32 && r->length >= 32 && r->end - r->offset >= 32 && be32(frame + r->offset + 20) == TIMESTAMPS;
+}
+
+/* Fills in what follows of the table and the seed. */
+static inline void prepare(struct tracker *t) {
+    t->host_seed = fold(t->seed ^ 0x9E3779B97F4A7C15u, 0xA0761D6478BD642Fu);
+    t->port_seed = fold(t->seed ^ 0xE7037ED1A0B428DBu, 0x8EBC6AF09C88C6E3u) | 1;
+    static const uint8_t events[] = {CONFIRM_PLAIN, DATA_PLAIN, PEER_TALKS};
+    for (uint8_t state = 0; state < STATE_COUNT; state++) {
+        t->quiet[state] = 1;
+        for (size_t i = 0; i < sizeof events; i++) t->quiet[state] &= t->table[state][events[i]].state == state;
+    }
+}
+
 static inline void touch(struct tracker *t, struct connection *c) {
     if (c->generation != t->generation) {
         c->generation = t->generation;
@@ -479,63 +543,77 @@ static inline void touch(struct tracker *t, struct connection *c) {
     }
 }
 
-/* Takes a segment in whatever it is; `scale` as scan says. */
-static inline void observe(struct connection *c, const struct record *r, int forward, int scale) {
-    observe_direction(forward ? &c->forward : &c->reverse, forward ? &c->reverse : &c->forward, r, scale);
-    if (r->flags & RST) c->reset = 1;
+static inline void last_seen(struct connection *c, const struct record *r) {
     c->last_frame = r->frame;
     c->last_time = r->time_kind == TIME_NS ? r->time_ns : NO_TIME;
 }
 
-/* Feeding: records from *at on, until one is strange (1, and *at stands on it with *number its connection, not observed
-   yet), until a generation is full (2, *at stands behind), until there is no memory (3) or a record lies outside its
-   chunk (4), or to the end (0). */
+/* Takes a segment in whatever it is; `scale` as scan says. */
+static inline void observe(struct connection *c, const struct record *r, int forward, int scale) {
+    observe_direction(&c->directions[!forward], &c->directions[forward], r, scale);
+    if (r->flags & RST) c->reset = 1;
+    last_seen(c, r);
+}
+
+/* Feeding: records from *from on, until one is strange (1, and *from stands on it with *number its connection, not
+   observed yet), until a generation is full (2, *from stands behind), until there is no memory (3) or a record lies outside
+   its chunk (4), or to the end (0). */
 enum fed { TO_THE_END, AT_STRANGE, GENERATION_FULL, OUT_OF_MEMORY, OUT_OF_BOUNDS };
 
-/* Memory is asked for ahead: the place in the table for the segment FAR ahead, the connection for the one NEAR ahead. */
-enum { FAR = 12, NEAR = 6, HASHES = 16 };
+/* Memory is asked for ahead, a block of segments at a time: first their places in the table, then their connections. */
+enum { BLOCK = 32 };
 
-static inline enum fed feed(struct tracker *t, const uint8_t *data, size_t octets, const struct record *records, size_t count, size_t *at, uint32_t *number) {
-    uint32_t hashes[HASHES];
-    size_t hashed = *at;
-    for (; *at < count; ++*at) {
-        const struct record *r = &records[*at];
-        for (; hashed < count && hashed <= *at + FAR; hashed++) {
-            uint32_t hash = hashes[hashed % HASHES] = record_hash(t, &records[hashed]);
+static inline enum fed feed(struct tracker *t, const uint8_t *data, size_t octets, const struct record *records, size_t count, size_t *from, uint32_t *number) {
+    uint32_t hashes[BLOCK];
+    struct connection *likely[BLOCK];
+    for (size_t start = *from, end; start < count; start = end) {
+        end = count - start < BLOCK ? count : start + BLOCK;
+        for (size_t at = start; at < end; at++) {
+            uint32_t hash = hashes[at - start] = record_hash(t, &records[at]);
             __builtin_prefetch(&t->heads[hash & t->mask]);
         }
-        if (*at + NEAR < hashed) {
-            uint32_t near = t->heads[hashes[(*at + NEAR) % HASHES] & t->mask];
-            if (near != NONE) {
-                const char *ahead = (const char *)connection_at(t, near);
-                __builtin_prefetch(ahead, 1);
-                __builtin_prefetch(ahead + 64, 1);
-                __builtin_prefetch(ahead + 128, 1);
+        for (size_t at = start; at < end; at++) {
+            uint32_t first = t->heads[hashes[at - start] & t->mask];
+            if (!(likely[at - start] = first == NONE ? NULL : connection_at(t, first))) continue;
+            const char *ahead = (const char *)likely[at - start];
+            for (size_t line = 0; line < 192; line += 64) __builtin_prefetch(ahead + line, 1);
+        }
+        for (size_t at = start; at < end; at++) {
+            const struct record *r = &records[at];
+            if (r->kind != SEGMENT_WHOLE) continue;
+            *from = at;
+            if ((uint64_t)r->at + r->end > octets || (uint64_t)r->offset + 20 > r->end) return OUT_OF_BOUNDS;
+            int forward;
+            struct connection *c = find_connection(t, r, hashes[at - start], likely[at - start], &forward);
+            if (!c) return OUT_OF_MEMORY;
+            *number = c->number;
+            if (c->strange) return AT_STRANGE;
+            struct direction *own = &c->directions[!forward], *other = &c->directions[forward];
+            if (quiet(t, c, r, data + r->at) && own->placed && other->placed) { /* most segments */
+                own->seen = 1;
+                advance(own, other, r, r->seq, own->shift);
+                last_seen(c, r);
+            } else {
+                struct flow_option option;
+                struct step step = {c->state, 0};
+                int scale, event = judge(t, c, r, data + r->at, forward, &option, &scale, &step);
+                if (event == STRANGE) return AT_STRANGE;
+                if (event == SYN_NEW) {
+                    if (!have_sources(t)) return OUT_OF_MEMORY;
+                    struct source *s = source_of(t, r->src, r->address);
+                    *s = source_after(s, r->src, r->address, (uint32_t)(option.tifid >> 24));
+                }
+                if (event >= 0) learn(t, c, event, step, r, &option);
+                observe(c, r, forward, scale);
+            }
+            touch(t, c);
+            if (t->young >= t->limit) {
+                *from = at + 1;
+                return GENERATION_FULL;
             }
         }
-        if (r->kind != SEGMENT_WHOLE) continue;
-        if ((uint64_t)r->at + r->end > octets || (uint64_t)r->offset + 20 > r->end) return OUT_OF_BOUNDS;
-        if ((*number = find_connection(t, r, hashes[*at % HASHES])) == NONE) return OUT_OF_MEMORY;
-        struct connection *c = connection_at(t, *number);
-        if (c->strange) return AT_STRANGE;
-        int forward = same_end(c->client, c->client_port, r->src, r->sport), scale;
-        struct flow_option option;
-        struct step step = {c->state, 0};
-        int event = judge(t, c, r, data + r->at, forward, &option, &scale, &step);
-        if (event == STRANGE) return AT_STRANGE;
-        if (event == SYN_NEW) {
-            if (!have_sources(t)) return OUT_OF_MEMORY;
-            struct source *s = source_of(t, r->src, r->address);
-            *s = source_after(s, r->src, r->address, (uint32_t)(option.tifid >> 24));
-        }
-        if (event >= 0) learn(t, *number, c, event, step, r, &option);
-        observe(c, r, forward, scale);
-        touch(t, c);
-        if (t->young >= t->limit) {
-            ++*at;
-            return GENERATION_FULL;
-        }
     }
+    *from = count;
     return TO_THE_END;
 }
 

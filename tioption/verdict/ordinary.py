@@ -7,7 +7,6 @@ from then on the connection is judged here. Both ways agree on everything; a tes
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -17,8 +16,8 @@ from tioption.handshake import TABLE, Event, Handshake, HandshakeSegment, State
 from tioption.layout import EXPERIMENT_KINDS, EXPERIMENTS
 from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, Tifid
 from tioption.seq import SEQ32, Unwrapper
-from tioption.verdict._ordinary import EVENTS, STATES, Tracker
-from tioption.verdict.ordinary_row import ROW, OrdinaryRows
+from tioption.verdict._ordinary import EVENTS, STATES, Tracker, tally
+from tioption.verdict.ordinary_row import OrdinaryRows
 from tioption.verdict.outcome import Outcome, fallback_reason, outcome
 from tioption.verdict.validator import FlowSummary, Judged, Validator
 
@@ -229,7 +228,7 @@ class QuickValidator(Validator):
         tracker.release(every)
 
     def _tally(self, octets: bytes) -> None:
-        for code, count in Counter(row[6] for row in ROW.iter_unpack(octets)).items():
+        for code, count in tally(octets):
             if code not in self._outcomes:
                 self._outcomes[code] = outcome_of(code)
             self.verdicts[self._outcomes[code].verdict] += count
