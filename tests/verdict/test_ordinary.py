@@ -144,6 +144,7 @@ def merged(names: list[str], seed: int, path: Path) -> None:
     seed=6327,
     generation=2,
 )  # a TIFID again when of its flow only a later transport is kept
+@example(names=["legacy-responder"] * 2 + ["resume", "legacy-responder"], seed=619, generation=1)  # data in no frame
 def test_on_scenarios_interleaved(
     names: list[str], seed: int, generation: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -676,12 +676,17 @@ static inline uint16_t row_code(const struct connection *c) {
     return (uint16_t)(c->reason << 6 | c->state << 2 | c->seen_syn << 1 | c->seen_answer);
 }
 
+/* What was acknowledged was sent, though the capture may have missed it. */
+static inline uint64_t reached(const struct direction *d) {
+    return (uint64_t)(d->sent > d->acked ? d->sent : d->acked);
+}
+
 static inline struct row row_of(const struct connection *c) {
     struct row row = {
         .index = c->index,
         .tifid = c->offered ? c->tifid : 0,
-        .sent_a = (uint64_t)c->forward.sent,
-        .sent_b = (uint64_t)c->reverse.sent,
+        .sent_a = reached(&c->forward),
+        .sent_b = reached(&c->reverse),
         .first_frame = c->first_frame,
         .s_a = c->offered ? c->s_a : 0,
         .code = row_code(c),
