@@ -91,8 +91,8 @@ async def host(settings: Settings, port: int | None = None) -> AsyncIterator[Asy
     from signal import SIGUSR1
 
     from tioption.endpoint import AsyncHost, EventLog, Stack, StackConfig, TcpConfig
-    from tioption.endpoint.device import DeviceLink, Tap
-    from tioption.network import Tun, least_mtu, source_address
+    from tioption.endpoint.device import DeviceLink
+    from tioption.network import Tap, Tun, least_mtu, source_address
 
     _raise_limit()
     async with AsyncExitStack() as stack:

@@ -7,13 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tioption.network.device import Device
+from tioption.network.device import Device, Tap
 
 _BATCH: Final = 64
 """Packets handed over before the loop has its turn again."""
-
-Tap = Callable[[int, bytes], object]
-"""Sees a packet that passes, with its time in nanoseconds since 1970."""
 
 
 class DeviceLink:

@@ -5,7 +5,7 @@ that know neither sockets nor clocks (`Host`), and `drive` brings the two togeth
 """
 
 from tioption.network.addresses import Addresses, Change, least_mtu, source_address
-from tioption.network.device import Device, Host, drive
+from tioption.network.device import Device, Host, Tap, drive
 from tioption.network.raw import RawPorts
 from tioption.network.tun import Tun, forwards
 
@@ -15,6 +15,7 @@ __all__ = [
     "Device",
     "Host",
     "RawPorts",
+    "Tap",
     "Tun",
     "drive",
     "forwards",
