@@ -198,3 +198,24 @@ def test_a_reader_that_has_had_enough() -> None:
         finally:
             server.kill()
             server.communicate()
+
+
+def test_a_listener_whose_output_nobody_reads_any_more() -> None:
+    with _alone() as host:
+        command = " ".join(_inside(host, "listen", "7000", "-k"))
+        server = subprocess.Popen(
+            ["bash", "-c", f"{command} < /dev/null | head -c 3; exit ${{PIPESTATUS[0]}}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            assert server.stderr is not None
+            assert b"listening" in server.stderr.readline()
+            client = _inside(host, "connect", "127.0.0.1", "7000", "--exec", "echo first; sleep 0.5; echo second")
+            subprocess.run(client, capture_output=True, timeout=PATIENCE, check=False)
+            out, said = server.communicate(timeout=PATIENCE)
+            assert (server.returncode, out) == (141, b"fir")
+            assert b"Traceback" not in said
+        finally:
+            server.kill()
+            server.communicate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from tioption.cli.declare import Argument, Command, Flag, UsageError
@@ -54,12 +55,14 @@ async def _listen(port: int, settings: Settings, *, keep: bool) -> int:
                 if len(tasks) > 1:
                     writer.flow.abort()
                     return
-            if settings.exec is not None:
-                well = await converse(reader, writer, settings.exec, settings.say)
-            else:
-                async with kept:
-                    well = await converse(reader, writer, None, settings.say)
-            tasks.discard(task)
+            try:
+                async with kept if settings.exec is None else nullcontext():
+                    well = await converse(reader, writer, settings.exec, settings.say)
+            except BrokenPipeError as error:  # nobody reads standard output any more
+                over.set_exception(error)
+                return
+            finally:
+                tasks.discard(task)
             if not keep:
                 over.set_result(well)
 
