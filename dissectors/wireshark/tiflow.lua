@@ -927,9 +927,8 @@ function ti.from_start(connection)
   return connection.forward.from_start and connection.reverse.from_start
 end
 
--- Each sender by its key, which names both ends: its connection, whether it is the client, the direction it sends and
--- the other one.
-ti.senders = {}
+-- A sender is one side of a connection: whether it is the client, the direction it sends and the other one. Each way
+-- between two ends knows who sends on it now.
 ti.connections = 0
 
 -- A SYN that neither repeats nor crosses one begins another connection on the same ports.
@@ -952,8 +951,8 @@ local function new_connection(segment)
     first_frame = segment.number,
     first_time = segment.time,
     last_seen = segment.seconds,
-    client = from_server and segment.destination or segment.source,
-    server = from_server and segment.source or segment.destination,
+    client = from_server and segment.way.destination or segment.way.source,
+    server = from_server and segment.way.source or segment.way.destination,
     forward = new_direction(),
     reverse = new_direction(),
     handshake = ti.new_handshake(),
@@ -963,17 +962,18 @@ local function new_connection(segment)
   ti.connections = ti.connections + 1
   local client = { connection = connection, forward = true, own = connection.forward, other = connection.reverse }
   local server = { connection = connection, forward = false, own = connection.reverse, other = connection.forward }
-  local own, other = client, server
-  if from_server then
-    own, other = server, client
-  end
-  ti.senders[segment.key], ti.senders[segment.reverse_key] = own, other
+  client.peer, server.peer = server, client
+  connection.sides = { client, server }
+  local own = from_server and server or client
+  own.way, own.peer.way = segment.way, segment.way.other
+  own.way.other.sender = own.peer
+  own.way.sender = own
   return own
 end
 
 -- The sender of a segment, of a new connection where it begins one.
 function ti.sender_of(segment)
-  local sender = ti.senders[segment.key]
+  local sender = segment.way.sender
   if not sender or begins_another(sender, segment) then
     sender = new_connection(segment)
   end
@@ -1310,7 +1310,7 @@ end
 
 -- SEC-01: first halves of one host at equal small distances.
 local function sequence(found, segment, offer)
-  local source = address(segment.source)
+  local source = address(segment.way.source)
   local before = ti.halves[source] or { offer.first, 0, 0 }
   local distance = offer.first - before[1]
   local run = (distance ~= 0 and distance == before[2] and math.abs(distance) <= 256) and before[3] + 1 or 1
@@ -1408,7 +1408,7 @@ function ti.offered(segment, connection, offer)
   flow.resumes[#flow.resumes + 1] = resume
   old.left_by = old.left_by or {}
   table.insert(old.left_by, resume)
-  old.steady = false
+  ti.sort(old)
   circumstances(found, segment, connection, resume)
   resume_positions(found, resume, not from_start(flow) and "note" or nil)
   return found
@@ -1784,8 +1784,8 @@ local TCP, ICMP, ICMP6, PT_TCP = 6, 1, 58, 2
 -- Octets of a frame that are looked at; deep encapsulations raise it.
 local reach, MOST_REACH = 128, 512
 
--- Where the last headers over IPv4 and IPv6 were: they will be there again.
-local hint4, hint6 = 34, 54
+-- Where the last TCP headers over IPv4 and IPv6 were, they will be there again; and the octets as far as their window.
+local hint4, hint6, enough = 34, 54, 70
 
 -- IPv6 extension headers that only say what follows them.
 local EXTENSIONS = { [0] = true, [43] = true, [44] = true, [51] = true, [60] = true, [135] = true, [139] = true,
@@ -1849,63 +1849,82 @@ local function search(raw, ports)
   return found, ip, six
 end
 
--- The keys of a header's sender and receiver: addresses and ports as octets, and the two ends by themselves.
-local function keys(raw, at, ip, six)
+-- Both ways between two ends, each by the key of who sends: { source, destination: the ends' addresses and ports as
+-- octets; other: the way back; sender: who sends now, of what connection }.
+local ways = {}
+
+-- Those whose headers were where headers usually are, by addresses and ports in the order of the header.
+local usual = {}
+
+-- The way of a header from its sender to its receiver.
+local function way_of(raw, at, ip, six)
   local size, start = six and 16 or 4, six and ip + 8 or ip + 12
   local source = sub(raw, start + 1, start + size) .. sub(raw, at + 1, at + 2)
   local destination = sub(raw, start + size + 1, start + 2 * size) .. sub(raw, at + 3, at + 4)
-  return source, destination
+  local way = ways[source .. destination]
+  if not way then
+    way = { source = source, destination = destination }
+    way.other = source == destination and way or { source = destination, destination = source, other = way }
+    ways[source .. destination], ways[destination .. source] = way, way.other
+  end
+  return way
 end
-
-local plain = {}
 
 -- Methods of a Tvb; looking them up costs more than calling them.
 local len, raw_of
 
 -- Forget what was learned of the last capture.
 function ti.forget_headers()
-  hint4, hint6, reach, plain = 34, 54, 128, {}
+  hint4, hint6, enough, reach, ways, usual = 34, 54, 70, 128, {}, {}
 end
 
 local function port_octets(port)
   return char(floor(port / 256), port % 256)
 end
 
--- The octets of a frame, the offset of its TCP header, its sender's key, the offset of the IP header; nil where Wireshark
--- saw no TCP. A sender that is known is recognised by addresses and ports where headers usually are, and the octets
--- of its IP packet come next (0: not known); any other is held against what Wireshark says, and its ends are returned.
-function ti.locate(tvb, pinfo)
-  if not len then
-    len, raw_of = tvb.len, tvb.raw
-  end
+-- The octets of a frame as far as TCP's window, the offset of its TCP header, its way, the offset of the IP header and the
+-- octets of the IP packet (0: not known), where the ends are known and the headers where they usually are; else nil, and
+-- `ti.locate` must look.
+local function recognize(tvb)
+  len, raw_of = len or tvb.len, raw_of or tvb.raw
   local captured = len(tvb)
-  if captured < 40 then
-    return nil
-  end
-  local raw = raw_of(tvb, 0, captured < reach and captured or reach)
+  local raw = raw_of(tvb, 0, captured < enough and captured or enough)
   local at = hint4
-  local key = plain[sub(raw, at - 7, at + 4)]
-  if key then
+  local way = usual[sub(raw, at - 7, at + 4)]
+  if way then
     -- Length, fragmentation and protocol: IPv4 without options, not a later fragment, TCP.
     local version, _, t1, t2, _, _, f1, f2, _, protocol = byte(raw, at - 19, at - 10)
-    if version == 69 and protocol == TCP and f2 == 0 and f1 % 32 == 0 then
-      return raw, at, key, at - 20, t1 * 256 + t2
+    if version == 69 and protocol == TCP and f2 == 0 and (f1 == 64 or f1 % 32 == 0) then
+      return raw, at, way, at - 20, t1 * 256 + t2
     end
   else
     at = hint6
-    key = plain[sub(raw, at - 31, at + 4)]
-    if key then
-      local l1, l2, protocol = byte(raw, at - 35, at - 33)
-      if protocol == TCP and (byte(raw, at - 39) or 0) - 96 < 16 then
-        return raw, at, key, at - 40, l1 * 256 + l2 + 40
+    way = usual[sub(raw, at - 31, at + 4)]
+    if way then
+      local version, _, _, _, l1, l2, protocol = byte(raw, at - 39, at - 33)
+      if protocol == TCP and version >= 96 and version < 112 then
+        return raw, at, way, at - 40, l1 * 256 + l2 + 40
       end
     end
   end
-  if pinfo.port_type ~= PT_TCP then
+  return nil
+end
+ti.recognize = recognize
+
+-- The octets of a frame, the offset of its TCP header, its way, and the offset of the IP header; nil where Wireshark saw
+-- no TCP. What it saw says which ports to look for.
+function ti.locate(tvb, pinfo)
+  local captured = tvb:len()
+  local raw = tvb:raw(0, captured < reach and captured or reach)
+  local known, at, way, ip = recognize(tvb)
+  if known then
+    return raw, at, way, ip
+  end
+  if captured < 40 or pinfo.port_type ~= PT_TCP then
     return nil
   end
   local ports = port_octets(pinfo.src_port) .. port_octets(pinfo.dst_port)
-  local ip, six
+  local six
   at, ip, six = search(raw, ports)
   if not at and captured > reach and reach < MOST_REACH then
     reach = MOST_REACH
@@ -1915,16 +1934,16 @@ function ti.locate(tvb, pinfo)
   if not at then
     return nil
   end
-  local source, destination = keys(raw, at, ip, six)
-  key = source .. destination
+  way = way_of(raw, at, ip, six)
   if not six and ip == at - 20 then
     hint4 = at
-    plain[sub(raw, at - 7, at + 4)] = key
+    usual[sub(raw, at - 7, at + 4)] = way
   elseif six and ip == at - 40 then
     hint6 = at
-    plain[sub(raw, at - 31, at + 4)] = key
+    usual[sub(raw, at - 31, at + 4)] = way
   end
-  return raw, at, key, ip, 0, source, destination
+  enough = (hint4 > hint6 and hint4 or hint6) + 16
+  return raw, at, way, ip
 end
 
 -- The segment whose header is at `at`, without its options; nil where the header was cut, or IP's length cuts it.
@@ -2070,45 +2089,42 @@ do -- 80_analysis.lua
 -- remembered by frame number and only drawn when Wireshark visits the frame again.
 
 local byte, flag = string.byte, ti.flag
-local locate = ti.locate
-local SYN, ACK, PSH_ACK = 2, 16, 24
+local locate, recognize = ti.locate, ti.recognize
+local SYN, ACK, PSH = 2, 16, 8
 local POW30, POW31, POW32 = 1073741824, 2147483648, 4294967296
+local POW47, POW48 = 140737488355328, 281474976710656
 local fields, experts, protocol = ti.fields, ti.experts, ti.protocol
 
 -- By frame number: who sent it, the places of its first octet and of what it acknowledges, and for the few frames that
 -- are more than data what the judgement was.
 local who, places, acked_places, records
-local senders
 
 -- The highest number of a frame that was judged.
 local latest
-
--- What each key means: both ends, and the key of the other direction.
-local ends
 
 -- States in which only an option, or a SYN, still means something where none of its connection had one.
 local OVER = { idle = true, legacy = true, failed = true, closed = true }
 local DECIDED = { confirmed = true, settled = true, legacy = true, failed = true, closed = true }
 
+-- By the octet of flags, whether they are those of data or of a pure ACK, and whether there is no SYN; by the octet of
+-- the data offset, the octets of the header. A look into a table costs less than a division.
+local CARRIES, NO_SYN, HEADER = {}, {}, {}
+for octet = 0, 255 do
+  local flags = octet % 32
+  CARRIES[octet] = flags == ACK or flags == ACK + PSH
+  NO_SYN[octet] = not flag(octet, SYN)
+  HEADER[octet] = (octet - octet % 16) / 4
+end
+
 function ti.reset()
-  who, places, acked_places, records, ends = {}, {}, {}, {}, {}
+  who, places, acked_places, records = {}, {}, {}, {}
   latest = 0
-  senders = {}
-  ti.senders, ti.connections = senders, 0
+  ti.connections = 0
   ti.flows, ti.named, ti.strangers, ti.halves = {}, {}, 0, {}
   carrier = false
   ti.forget_headers()
 end
 ti.reset()
-
-local function learn_ends(key, source, destination)
-  if source and not ends[key] then
-    local other = destination .. source
-    ends[key] = { source = source, destination = destination, other = other }
-    ends[other] = { source = destination, destination = source, other = key }
-  end
-  return ends[key]
-end
 
 -- Whether nothing but how far it has come can change in a connection as long as it only carries data.
 local function steady(connection)
@@ -2117,31 +2133,56 @@ local function steady(connection)
     and not (resume and (resume.bytes_gone or resume.own.fin or resume.other.fin)) and connection.transport
 end
 
--- Takes in a segment of data or a pure ACK on a steady connection: the same as `observe` would do, without its tables.
--- False where it is something else.
+-- Tells both ways of a connection what to do with the next segment: one of a `steady` sender takes the short cut, one
+-- that is `ignored` needs no look unless it has a SYN or an option.
+function ti.sort(connection)
+  local state = connection.handshake.state
+  local ignored = (not connection.tracked and OVER[state]) or (not ti.preferences.every_segment and DECIDED[state])
+  local quick = not ignored and steady(connection)
+  for _, sender in ipairs(connection.sides) do
+    local way = sender.way
+    if way.sender == sender then
+      way.ignored, way.steady = ignored, quick and sender or nil
+    end
+  end
+end
+
+-- Takes in a segment of data or a pure ACK on a steady connection: the same as `observe` would do, without its tables, and
+-- with numbers in place of names, which are quicker.
+-- The places of its first octet and of what it acknowledges; nil where it is something else.
 local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
   local s1, s2, s3, s4, a1, a2, a3, a4, offset, flags, w1, w2 = byte(raw, at + 5, at + 16)
-  flags = w2 and flags % 32
-  if flags ~= ACK and flags ~= PSH_ACK then
-    return false
+  if not (w2 and CARRIES[flags]) then
+    return nil
   end
   local own, other = sender.own, sender.other
   local sent, acked = own.sent, own.acked
   local near = sent > acked and sent or acked
-  local place = near + (s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first - near + POW31) % POW32 - POW31
+  local place = s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first
+  local ahead = place - near
+  if ahead >= 2147483648 or ahead < -2147483648 then
+    place = near + (ahead + POW31) % POW32 - POW31
+  end
   if size == 0 then -- before segmentation offload the frame's own length holds
     size = tvb:reported_len() - ip
   end
-  local length = ip + size - at - (offset - offset % 16) / 4
-  if length > 0 and place + length > sent then
-    own.sent = place + length
+  local stop = place + ip + size - at - HEADER[offset]
+  if stop > sent and stop > place then
+    own.sent = stop
   end
   sent, acked = other.sent, other.acked
   near = sent > acked and sent or acked
-  local reached = near + (a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first - near + POW31) % POW32 - POW31
+  local reached = a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first
+  ahead = reached - near
+  if ahead >= 2147483648 or ahead < -2147483648 then
+    reached = near + (ahead + POW31) % POW32 - POW31
+  end
   if reached > acked then
     local fin = other.fin
-    other.acked = fin and reached > fin and fin or reached
+    if fin and reached > fin then
+      reached = fin
+    end
+    other.acked = reached
   end
   local window = (w1 * 256 + w2) * own.factor
   if window > own.window then
@@ -2149,23 +2190,30 @@ local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
   end
   sender.connection.last_seen = pinfo.rel_ts
   who[number] = sender
-  if near >= POW30 or place >= POW30 then -- beyond, a number alone no longer tells the place
+  if near >= 1073741824 or place >= 1073741824 then -- beyond, a number alone no longer tells the place
     places[number], acked_places[number] = place, reached
   end
-  return true
+  return place, reached
 end
 
--- The places of a segment's first octet and of what it acknowledges.
-local function places_of(number, sender, raw, at)
-  local record = places[number] or acked_places[number]
-  if record then
-    return places[number], acked_places[number]
+-- The places of a segment's first octet and of what it acknowledges; false or nil where it has none.
+local function places_of(number, sender, tvb, pinfo)
+  local place, reached = places[number], acked_places[number]
+  if place or reached then
+    return place, reached
+  end
+  local raw, at = recognize(tvb)
+  if not raw then
+    raw, at = locate(tvb, pinfo)
+  end
+  if not raw then
+    return nil
   end
   local s1, s2, s3, s4, a1, a2, a3, a4, _, flags = byte(raw, at + 5, at + 14)
   local own, other = sender.own, sender.other
-  local place = not flag(flags, SYN) and own.first
+  place = not flag(flags, SYN) and own.first
     and (s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first + POW31) % POW32 - POW31
-  local reached = flag(flags, ACK) and other.first
+  reached = flag(flags, ACK) and other.first
     and (a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first + POW31) % POW32 - POW31
   if reached and other.fin and reached > other.fin then
     reached = other.fin
@@ -2174,30 +2222,29 @@ local function places_of(number, sender, raw, at)
 end
 
 -- Who sent a frame of a flow, and the place of its first octet.
-function ti.sender_in(number, raw, at)
-  local sender = raw and who[number]
+function ti.sender_in(number, tvb, pinfo)
+  local sender = who[number]
   if not sender then
     return nil
   end
-  return sender, (places_of(number, sender, raw, at))
+  return sender, (places_of(number, sender, tvb, pinfo))
 end
 
--- Judges a frame that is seen for the first time.
-local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
-  local segment = ti.read_segment(tvb, pinfo, raw, at, ip)
+-- Judges a frame that is seen for the first time, if Wireshark saw TCP in it.
+local function observe(tvb, pinfo, number, carried)
+  local raw, at, way, ip = locate(tvb, pinfo)
+  local segment = raw and ti.read_segment(tvb, pinfo, raw, at, ip)
   if not segment then
     return
   end
-  segment.key, segment.reverse_key = key, known.other
-  segment.source, segment.destination = known.source, known.destination
+  segment.way = way
   local sender = ti.sender_of(segment)
   local connection = sender.connection
-  if carrier or flag(segment.flags, SYN) then
+  if carried or flag(segment.flags, SYN) then
     segment.options = ti.read_options(tvb, segment)
   end
-  connection.tracked = connection.tracked or carrier
+  connection.tracked = connection.tracked or carried
   local place, acked = ti.observe_connection(sender, segment)
-  local number = segment.number
   who[number], places[number], acked_places[number] = sender, nil, nil
   if (place and place >= POW30) or (acked and acked >= POW30) then
     places[number], acked_places[number] = place or nil, acked
@@ -2205,10 +2252,7 @@ local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   local record = ti.judge(segment, sender)
   local confirms = connection.transport and connection.transport.confirmed_frame == number
   records[number] = (record.phase or #record.findings > 0 or confirms) and record or nil
-  local state = connection.handshake.state
-  connection.steady = steady(connection)
-  connection.quiet = not connection.tracked and OVER[state]
-  connection.decided = not ti.preferences.every_segment and DECIDED[state]
+  ti.sort(connection)
 end
 
 -- Methods of a TreeItem; looking them up costs more than calling them.
@@ -2230,12 +2274,47 @@ local function add_frame(tree, field, transport)
   end
 end
 
-local add48, difference48, uint64, int64 = ti.add48, ti.difference48, ti.uint64, ti.int64
+local add48, difference48, uint64, int64 = ti.add48, ti.difference48, UInt64.new, Int64.new
 
-local function add_position(tree, absolute, relative, anchor, origin, place)
-  local position = add48(anchor, place)
-  put(tree, absolute, uint64(position))
-  put(tree, relative, int64(difference48(position, origin)))
+-- One of the two numbers that a host's segments carry, its own or the one it acknowledges: where its place 0 lies in the
+-- stream, and the last position that was shown, as Wireshark takes it. The peer's gauge of the same stream often has it.
+local function new_gauge(anchor, origin)
+  return { anchor = anchor, origin = origin, before = difference48(anchor, origin) }
+end
+
+local function gauges(sender, transport)
+  local anchors, origins = transport.anchors, transport.connection.flow.transports[1].anchors
+  local forward, reverse = "forward", "reverse"
+  if sender.forward == transport.turned then
+    forward, reverse = reverse, forward
+  end
+  sender.sends = new_gauge(anchors[forward], origins[forward])
+  sender.acknowledges = new_gauge(anchors[reverse], origins[reverse])
+  local peer = sender.peer
+  if peer.sends then
+    sender.sends.twin, peer.acknowledges.twin = peer.acknowledges, sender.sends
+    sender.acknowledges.twin, peer.sends.twin = peer.sends, sender.acknowledges
+  end
+end
+
+local function add_position(tree, absolute, relative, gauge, place)
+  local twin = gauge.twin
+  if gauge.place == place then
+    -- as before
+  elseif twin and twin.place == place then
+    gauge.place, gauge.position, gauge.distance = place, twin.position, twin.distance
+  else
+    local position, distance = gauge.anchor + place, gauge.before + place
+    if position >= POW48 or position < 0 then
+      position = add48(gauge.anchor, place)
+    end
+    if distance >= POW47 or distance < -POW47 then
+      distance = difference48(position, gauge.origin)
+    end
+    gauge.place, gauge.position, gauge.distance = place, uint64(position), int64(distance)
+  end
+  set_generated(add(tree, absolute, gauge.position))
+  set_generated(add(tree, relative, gauge.distance))
 end
 
 local function add_finding(tree, one)
@@ -2245,24 +2324,23 @@ local function add_finding(tree, one)
   tree:add_proto_expert_info(experts[one.rule .. one.severity] or experts[one.rule .. "note"], text)
 end
 
-local number_field, previous_field, next_field = fields.transport, fields["transport.previous"], fields["transport.next"]
+local flow_field, number_field = fields.flow, fields.transport
+local previous_field, next_field = fields["transport.previous"], fields["transport.next"]
 local position, position_relative = fields.position, fields["position.relative"]
 local acknowledged, acknowledged_relative = fields.ack_position, fields["ack_position.relative"]
 
 local function draw_transport(tree, transport, sender, number, place, acked)
-  put(tree, number_field, transport.number)
+  set_generated(add(tree, number_field, transport.number))
   add_frame(tree, previous_field, transport.previous)
   add_frame(tree, next_field, transport.next)
-  local anchors, origins = transport.anchors, transport.connection.flow.transports[1].anchors
-  local own_anchor, own_origin, anchor, origin = anchors.forward, origins.forward, anchors.reverse, origins.reverse
-  if sender.forward == transport.turned then
-    own_anchor, own_origin, anchor, origin = anchor, origin, own_anchor, own_origin
+  if not sender.sends then
+    gauges(sender, transport)
   end
   if place then
-    add_position(tree, position, position_relative, own_anchor, own_origin, place)
+    add_position(tree, position, position_relative, sender.sends, place)
   end
   if acked then
-    add_position(tree, acknowledged, acknowledged_relative, anchor, origin, acked)
+    add_position(tree, acknowledged, acknowledged_relative, sender.acknowledges, acked)
   end
   if transport.confirmed_frame == number and transport.number > 1 then
     add_time(tree, "reconnect_time", transport.reconnect_time)
@@ -2270,21 +2348,25 @@ local function draw_transport(tree, transport, sender, number, place, acked)
   end
 end
 
--- The block on a frame: flow and transport, where it stands in both streams, what it breaks.
-local function draw(tvb, tree, number, sender, record, raw, at)
+-- The block on a frame: flow and transport, where it stands in both streams, what it breaks. The places are looked up
+-- where they are not given.
+local function draw(tvb, pinfo, tree, number, sender, record, place, acked)
   local connection = sender.connection
   local flow, transport = connection.flow, connection.transport
   local ended = not transport and OVER[connection.handshake.state]
   if not record and (not flow or ended) then
     return
   end
-  local block = tree:add(protocol, tvb(0, 0), "TI-flow analysis")
-  add, set_generated = add or block.add, set_generated or block.set_generated
+  add, set_generated = add or tree.add, set_generated or tree.set_generated
+  local block = add(tree, protocol, "TI-flow analysis")
   set_generated(block)
   if flow then
-    put(block, fields.flow, flow.index)
+    set_generated(add(block, flow_field, flow.index))
     if transport then
-      draw_transport(block, transport, sender, number, places_of(number, sender, raw, at))
+      if not place then
+        place, acked = places_of(number, sender, tvb, pinfo)
+      end
+      draw_transport(block, transport, sender, number, place, acked)
     elseif not ended and connection.resume then
       put(block, number_field, #flow.transports + 1)
       add_frame(block, previous_field, connection.resume.from)
@@ -2327,48 +2409,56 @@ local analysis = Proto.new("tiflow_analysis", "TI-flow analysis")
 -- This plugin's protocol, and the method of a tree that tells whether anybody wants to see it.
 local wanted, referenced
 
+-- What that method said on a first visit: there tshark gives the same answer all along, which Wireshark, where filters
+-- come and go, does not.
+local asked, changing = nil, gui_enabled()
+
 function analysis.dissector(tvb, pinfo, tree)
   local carried = carrier
   carrier = false
-  local raw, at, key, ip, size, source, destination = locate(tvb, pinfo)
-  if not raw then
-    return
-  end
-  local sender = senders[key]
-  local connection = sender and not carried and sender.connection
-  if connection and connection.quiet and (byte(raw, at + 14) or 0) % 4 < SYN then
-    return
-  end
-  local number = pinfo.number
   referenced = referenced or tree.referenced
+  local number = pinfo.number
   if number > latest or (number == latest and not pinfo.visited) then
     if number == latest then -- under a read filter several frames have one number, of which the last is kept
-      who[number], records[number] = nil, nil
+      who[number], places[number], acked_places[number], records[number] = nil, nil, nil, nil
     end
     latest = number
-    if connection and connection.decided and (byte(raw, at + 14) or 0) % 4 < SYN then
-      return
-    elseif connection and connection.steady and carry_on(tvb, pinfo, raw, at, ip, size, number, sender) then
-      if not referenced(tree, wanted) then
+    local raw, at, way, ip, size = recognize(tvb)
+    if raw and not carried then
+      local sender = way.steady
+      if sender then
+        local place, acked = carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
+        if place then
+          if asked == nil or changing then
+            asked = referenced(tree, wanted)
+          end
+          if asked then
+            draw(tvb, pinfo, tree, number, sender, nil, place, acked)
+          end
+          return
+        end
+      elseif way.ignored and NO_SYN[byte(raw, at + 14)] then
         return
       end
-    else
-      observe(tvb, pinfo, raw, at, ip, key, learn_ends(key, source, destination), carried)
     end
+    observe(tvb, pinfo, number, carried)
   end
-  sender = who[number]
+  local sender = who[number]
+  if not sender then
+    return
+  end
   local record = records[number]
   if record then
     summarize(pinfo, sender, record)
-  elseif not sender or not referenced(tree, wanted) then
+  elseif not referenced(tree, wanted) then
     return
   end
-  draw(tvb, tree, number, sender, record, raw, at)
+  draw(tvb, pinfo, tree, number, sender, record)
 end
 
 function analysis.init()
   ti.reset()
-  wanted = wanted or Dissector.get("tiflow")
+  wanted, asked = wanted or Dissector.get("tiflow"), nil
 end
 register_postdissector(analysis)
 end
@@ -2457,14 +2547,17 @@ local byte, format, sub = string.byte, string.format, string.sub
 
 -- The captured payload of a segment of this stream, and how many octets of the stream come before it; nil for others.
 local function piece(tvb, pinfo, index, forward)
-  local raw, at, _, ip, size = ti.locate(tvb, pinfo)
-  local sender, place = ti.sender_in(pinfo.number, raw, at)
+  local sender, place = ti.sender_in(pinfo.number, tvb, pinfo)
   local transport = sender and sender.connection.transport
   if not transport or not place or sender.connection.flow.index ~= index
     or (sender.forward ~= transport.turned) ~= forward then
     return nil
   end
-  local segment = ti.read_segment(tvb, pinfo, raw, at, ip)
+  local raw, at, _, ip = ti.locate(tvb, pinfo)
+  local segment = raw and ti.read_segment(tvb, pinfo, raw, at, ip)
+  if not segment then
+    return nil
+  end
   local start = at + math.max(20, segment.header)
   local captured = math.min(segment.payload, tvb:len() - start)
   if captured <= 0 then

@@ -128,7 +128,7 @@ def test_scenarios_break_every_rule_that_the_plugin_judges(shark: Tshark) -> Non
         ('"MAP-04", "RES-01"', '"EST-07", "EST-07"'),
         ("number = #flow.transports + 1", "number = #flow.transports + 2"),
         ("stream.sent + difference48(", "stream.sent + 1 + difference48("),
-        ("place + length > sent", "place > sent"),
+        ("stop > sent and stop > place", "place > sent"),
         ("ti.named[name_of(answer)] = flow", "ti.named[name_of(answer)] = nil"),
     ],
 )

@@ -91,9 +91,8 @@ function ti.from_start(connection)
   return connection.forward.from_start and connection.reverse.from_start
 end
 
--- Each sender by its key, which names both ends: its connection, whether it is the client, the direction it sends and
--- the other one.
-ti.senders = {}
+-- A sender is one side of a connection: whether it is the client, the direction it sends and the other one. Each way
+-- between two ends knows who sends on it now.
 ti.connections = 0
 
 -- A SYN that neither repeats nor crosses one begins another connection on the same ports.
@@ -116,8 +115,8 @@ local function new_connection(segment)
     first_frame = segment.number,
     first_time = segment.time,
     last_seen = segment.seconds,
-    client = from_server and segment.destination or segment.source,
-    server = from_server and segment.source or segment.destination,
+    client = from_server and segment.way.destination or segment.way.source,
+    server = from_server and segment.way.source or segment.way.destination,
     forward = new_direction(),
     reverse = new_direction(),
     handshake = ti.new_handshake(),
@@ -127,17 +126,18 @@ local function new_connection(segment)
   ti.connections = ti.connections + 1
   local client = { connection = connection, forward = true, own = connection.forward, other = connection.reverse }
   local server = { connection = connection, forward = false, own = connection.reverse, other = connection.forward }
-  local own, other = client, server
-  if from_server then
-    own, other = server, client
-  end
-  ti.senders[segment.key], ti.senders[segment.reverse_key] = own, other
+  client.peer, server.peer = server, client
+  connection.sides = { client, server }
+  local own = from_server and server or client
+  own.way, own.peer.way = segment.way, segment.way.other
+  own.way.other.sender = own.peer
+  own.way.sender = own
   return own
 end
 
 -- The sender of a segment, of a new connection where it begins one.
 function ti.sender_of(segment)
-  local sender = ti.senders[segment.key]
+  local sender = segment.way.sender
   if not sender or begins_another(sender, segment) then
     sender = new_connection(segment)
   end

@@ -77,7 +77,7 @@ end
 
 -- SEC-01: first halves of one host at equal small distances.
 local function sequence(found, segment, offer)
-  local source = address(segment.source)
+  local source = address(segment.way.source)
   local before = ti.halves[source] or { offer.first, 0, 0 }
   local distance = offer.first - before[1]
   local run = (distance ~= 0 and distance == before[2] and math.abs(distance) <= 256) and before[3] + 1 or 1
@@ -175,7 +175,7 @@ function ti.offered(segment, connection, offer)
   flow.resumes[#flow.resumes + 1] = resume
   old.left_by = old.left_by or {}
   table.insert(old.left_by, resume)
-  old.steady = false
+  ti.sort(old)
   circumstances(found, segment, connection, resume)
   resume_positions(found, resume, not from_start(flow) and "note" or nil)
   return found

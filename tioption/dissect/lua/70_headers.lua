@@ -7,8 +7,8 @@ local TCP, ICMP, ICMP6, PT_TCP = 6, 1, 58, 2
 -- Octets of a frame that are looked at; deep encapsulations raise it.
 local reach, MOST_REACH = 128, 512
 
--- Where the last headers over IPv4 and IPv6 were: they will be there again.
-local hint4, hint6 = 34, 54
+-- Where the last TCP headers over IPv4 and IPv6 were, they will be there again; and the octets as far as their window.
+local hint4, hint6, enough = 34, 54, 70
 
 -- IPv6 extension headers that only say what follows them.
 local EXTENSIONS = { [0] = true, [43] = true, [44] = true, [51] = true, [60] = true, [135] = true, [139] = true,
@@ -72,63 +72,82 @@ local function search(raw, ports)
   return found, ip, six
 end
 
--- The keys of a header's sender and receiver: addresses and ports as octets, and the two ends by themselves.
-local function keys(raw, at, ip, six)
+-- Both ways between two ends, each by the key of who sends: { source, destination: the ends' addresses and ports as
+-- octets; other: the way back; sender: who sends now, of what connection }.
+local ways = {}
+
+-- Those whose headers were where headers usually are, by addresses and ports in the order of the header.
+local usual = {}
+
+-- The way of a header from its sender to its receiver.
+local function way_of(raw, at, ip, six)
   local size, start = six and 16 or 4, six and ip + 8 or ip + 12
   local source = sub(raw, start + 1, start + size) .. sub(raw, at + 1, at + 2)
   local destination = sub(raw, start + size + 1, start + 2 * size) .. sub(raw, at + 3, at + 4)
-  return source, destination
+  local way = ways[source .. destination]
+  if not way then
+    way = { source = source, destination = destination }
+    way.other = source == destination and way or { source = destination, destination = source, other = way }
+    ways[source .. destination], ways[destination .. source] = way, way.other
+  end
+  return way
 end
-
-local plain = {}
 
 -- Methods of a Tvb; looking them up costs more than calling them.
 local len, raw_of
 
 -- Forget what was learned of the last capture.
 function ti.forget_headers()
-  hint4, hint6, reach, plain = 34, 54, 128, {}
+  hint4, hint6, enough, reach, ways, usual = 34, 54, 70, 128, {}, {}
 end
 
 local function port_octets(port)
   return char(floor(port / 256), port % 256)
 end
 
--- The octets of a frame, the offset of its TCP header, its sender's key, the offset of the IP header; nil where Wireshark
--- saw no TCP. A sender that is known is recognised by addresses and ports where headers usually are, and the octets
--- of its IP packet come next (0: not known); any other is held against what Wireshark says, and its ends are returned.
-function ti.locate(tvb, pinfo)
-  if not len then
-    len, raw_of = tvb.len, tvb.raw
-  end
+-- The octets of a frame as far as TCP's window, the offset of its TCP header, its way, the offset of the IP header and the
+-- octets of the IP packet (0: not known), where the ends are known and the headers where they usually are; else nil, and
+-- `ti.locate` must look.
+local function recognize(tvb)
+  len, raw_of = len or tvb.len, raw_of or tvb.raw
   local captured = len(tvb)
-  if captured < 40 then
-    return nil
-  end
-  local raw = raw_of(tvb, 0, captured < reach and captured or reach)
+  local raw = raw_of(tvb, 0, captured < enough and captured or enough)
   local at = hint4
-  local key = plain[sub(raw, at - 7, at + 4)]
-  if key then
+  local way = usual[sub(raw, at - 7, at + 4)]
+  if way then
     -- Length, fragmentation and protocol: IPv4 without options, not a later fragment, TCP.
     local version, _, t1, t2, _, _, f1, f2, _, protocol = byte(raw, at - 19, at - 10)
-    if version == 69 and protocol == TCP and f2 == 0 and f1 % 32 == 0 then
-      return raw, at, key, at - 20, t1 * 256 + t2
+    if version == 69 and protocol == TCP and f2 == 0 and (f1 == 64 or f1 % 32 == 0) then
+      return raw, at, way, at - 20, t1 * 256 + t2
     end
   else
     at = hint6
-    key = plain[sub(raw, at - 31, at + 4)]
-    if key then
-      local l1, l2, protocol = byte(raw, at - 35, at - 33)
-      if protocol == TCP and (byte(raw, at - 39) or 0) - 96 < 16 then
-        return raw, at, key, at - 40, l1 * 256 + l2 + 40
+    way = usual[sub(raw, at - 31, at + 4)]
+    if way then
+      local version, _, _, _, l1, l2, protocol = byte(raw, at - 39, at - 33)
+      if protocol == TCP and version >= 96 and version < 112 then
+        return raw, at, way, at - 40, l1 * 256 + l2 + 40
       end
     end
   end
-  if pinfo.port_type ~= PT_TCP then
+  return nil
+end
+ti.recognize = recognize
+
+-- The octets of a frame, the offset of its TCP header, its way, and the offset of the IP header; nil where Wireshark saw
+-- no TCP. What it saw says which ports to look for.
+function ti.locate(tvb, pinfo)
+  local captured = tvb:len()
+  local raw = tvb:raw(0, captured < reach and captured or reach)
+  local known, at, way, ip = recognize(tvb)
+  if known then
+    return raw, at, way, ip
+  end
+  if captured < 40 or pinfo.port_type ~= PT_TCP then
     return nil
   end
   local ports = port_octets(pinfo.src_port) .. port_octets(pinfo.dst_port)
-  local ip, six
+  local six
   at, ip, six = search(raw, ports)
   if not at and captured > reach and reach < MOST_REACH then
     reach = MOST_REACH
@@ -138,16 +157,16 @@ function ti.locate(tvb, pinfo)
   if not at then
     return nil
   end
-  local source, destination = keys(raw, at, ip, six)
-  key = source .. destination
+  way = way_of(raw, at, ip, six)
   if not six and ip == at - 20 then
     hint4 = at
-    plain[sub(raw, at - 7, at + 4)] = key
+    usual[sub(raw, at - 7, at + 4)] = way
   elseif six and ip == at - 40 then
     hint6 = at
-    plain[sub(raw, at - 31, at + 4)] = key
+    usual[sub(raw, at - 31, at + 4)] = way
   end
-  return raw, at, key, ip, 0, source, destination
+  enough = (hint4 > hint6 and hint4 or hint6) + 16
+  return raw, at, way, ip
 end
 
 -- The segment whose header is at `at`, without its options; nil where the header was cut, or IP's length cuts it.

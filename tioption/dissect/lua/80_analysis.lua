@@ -2,45 +2,42 @@
 -- remembered by frame number and only drawn when Wireshark visits the frame again.
 
 local byte, flag = string.byte, ti.flag
-local locate = ti.locate
-local SYN, ACK, PSH_ACK = 2, 16, 24
+local locate, recognize = ti.locate, ti.recognize
+local SYN, ACK, PSH = 2, 16, 8
 local POW30, POW31, POW32 = 1073741824, 2147483648, 4294967296
+local POW47, POW48 = 140737488355328, 281474976710656
 local fields, experts, protocol = ti.fields, ti.experts, ti.protocol
 
 -- By frame number: who sent it, the places of its first octet and of what it acknowledges, and for the few frames that
 -- are more than data what the judgement was.
 local who, places, acked_places, records
-local senders
 
 -- The highest number of a frame that was judged.
 local latest
-
--- What each key means: both ends, and the key of the other direction.
-local ends
 
 -- States in which only an option, or a SYN, still means something where none of its connection had one.
 local OVER = { idle = true, legacy = true, failed = true, closed = true }
 local DECIDED = { confirmed = true, settled = true, legacy = true, failed = true, closed = true }
 
+-- By the octet of flags, whether they are those of data or of a pure ACK, and whether there is no SYN; by the octet of
+-- the data offset, the octets of the header. A look into a table costs less than a division.
+local CARRIES, NO_SYN, HEADER = {}, {}, {}
+for octet = 0, 255 do
+  local flags = octet % 32
+  CARRIES[octet] = flags == ACK or flags == ACK + PSH
+  NO_SYN[octet] = not flag(octet, SYN)
+  HEADER[octet] = (octet - octet % 16) / 4
+end
+
 function ti.reset()
-  who, places, acked_places, records, ends = {}, {}, {}, {}, {}
+  who, places, acked_places, records = {}, {}, {}, {}
   latest = 0
-  senders = {}
-  ti.senders, ti.connections = senders, 0
+  ti.connections = 0
   ti.flows, ti.named, ti.strangers, ti.halves = {}, {}, 0, {}
   carrier = false
   ti.forget_headers()
 end
 ti.reset()
-
-local function learn_ends(key, source, destination)
-  if source and not ends[key] then
-    local other = destination .. source
-    ends[key] = { source = source, destination = destination, other = other }
-    ends[other] = { source = destination, destination = source, other = key }
-  end
-  return ends[key]
-end
 
 -- Whether nothing but how far it has come can change in a connection as long as it only carries data.
 local function steady(connection)
@@ -49,31 +46,56 @@ local function steady(connection)
     and not (resume and (resume.bytes_gone or resume.own.fin or resume.other.fin)) and connection.transport
 end
 
--- Takes in a segment of data or a pure ACK on a steady connection: the same as `observe` would do, without its tables.
--- False where it is something else.
+-- Tells both ways of a connection what to do with the next segment: one of a `steady` sender takes the short cut, one
+-- that is `ignored` needs no look unless it has a SYN or an option.
+function ti.sort(connection)
+  local state = connection.handshake.state
+  local ignored = (not connection.tracked and OVER[state]) or (not ti.preferences.every_segment and DECIDED[state])
+  local quick = not ignored and steady(connection)
+  for _, sender in ipairs(connection.sides) do
+    local way = sender.way
+    if way.sender == sender then
+      way.ignored, way.steady = ignored, quick and sender or nil
+    end
+  end
+end
+
+-- Takes in a segment of data or a pure ACK on a steady connection: the same as `observe` would do, without its tables, and
+-- with numbers in place of names, which are quicker.
+-- The places of its first octet and of what it acknowledges; nil where it is something else.
 local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
   local s1, s2, s3, s4, a1, a2, a3, a4, offset, flags, w1, w2 = byte(raw, at + 5, at + 16)
-  flags = w2 and flags % 32
-  if flags ~= ACK and flags ~= PSH_ACK then
-    return false
+  if not (w2 and CARRIES[flags]) then
+    return nil
   end
   local own, other = sender.own, sender.other
   local sent, acked = own.sent, own.acked
   local near = sent > acked and sent or acked
-  local place = near + (s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first - near + POW31) % POW32 - POW31
+  local place = s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first
+  local ahead = place - near
+  if ahead >= 2147483648 or ahead < -2147483648 then
+    place = near + (ahead + POW31) % POW32 - POW31
+  end
   if size == 0 then -- before segmentation offload the frame's own length holds
     size = tvb:reported_len() - ip
   end
-  local length = ip + size - at - (offset - offset % 16) / 4
-  if length > 0 and place + length > sent then
-    own.sent = place + length
+  local stop = place + ip + size - at - HEADER[offset]
+  if stop > sent and stop > place then
+    own.sent = stop
   end
   sent, acked = other.sent, other.acked
   near = sent > acked and sent or acked
-  local reached = near + (a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first - near + POW31) % POW32 - POW31
+  local reached = a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first
+  ahead = reached - near
+  if ahead >= 2147483648 or ahead < -2147483648 then
+    reached = near + (ahead + POW31) % POW32 - POW31
+  end
   if reached > acked then
     local fin = other.fin
-    other.acked = fin and reached > fin and fin or reached
+    if fin and reached > fin then
+      reached = fin
+    end
+    other.acked = reached
   end
   local window = (w1 * 256 + w2) * own.factor
   if window > own.window then
@@ -81,23 +103,30 @@ local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
   end
   sender.connection.last_seen = pinfo.rel_ts
   who[number] = sender
-  if near >= POW30 or place >= POW30 then -- beyond, a number alone no longer tells the place
+  if near >= 1073741824 or place >= 1073741824 then -- beyond, a number alone no longer tells the place
     places[number], acked_places[number] = place, reached
   end
-  return true
+  return place, reached
 end
 
--- The places of a segment's first octet and of what it acknowledges.
-local function places_of(number, sender, raw, at)
-  local record = places[number] or acked_places[number]
-  if record then
-    return places[number], acked_places[number]
+-- The places of a segment's first octet and of what it acknowledges; false or nil where it has none.
+local function places_of(number, sender, tvb, pinfo)
+  local place, reached = places[number], acked_places[number]
+  if place or reached then
+    return place, reached
+  end
+  local raw, at = recognize(tvb)
+  if not raw then
+    raw, at = locate(tvb, pinfo)
+  end
+  if not raw then
+    return nil
   end
   local s1, s2, s3, s4, a1, a2, a3, a4, _, flags = byte(raw, at + 5, at + 14)
   local own, other = sender.own, sender.other
-  local place = not flag(flags, SYN) and own.first
+  place = not flag(flags, SYN) and own.first
     and (s1 * 16777216 + s2 * 65536 + s3 * 256 + s4 - own.first + POW31) % POW32 - POW31
-  local reached = flag(flags, ACK) and other.first
+  reached = flag(flags, ACK) and other.first
     and (a1 * 16777216 + a2 * 65536 + a3 * 256 + a4 - other.first + POW31) % POW32 - POW31
   if reached and other.fin and reached > other.fin then
     reached = other.fin
@@ -106,30 +135,29 @@ local function places_of(number, sender, raw, at)
 end
 
 -- Who sent a frame of a flow, and the place of its first octet.
-function ti.sender_in(number, raw, at)
-  local sender = raw and who[number]
+function ti.sender_in(number, tvb, pinfo)
+  local sender = who[number]
   if not sender then
     return nil
   end
-  return sender, (places_of(number, sender, raw, at))
+  return sender, (places_of(number, sender, tvb, pinfo))
 end
 
--- Judges a frame that is seen for the first time.
-local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
-  local segment = ti.read_segment(tvb, pinfo, raw, at, ip)
+-- Judges a frame that is seen for the first time, if Wireshark saw TCP in it.
+local function observe(tvb, pinfo, number, carried)
+  local raw, at, way, ip = locate(tvb, pinfo)
+  local segment = raw and ti.read_segment(tvb, pinfo, raw, at, ip)
   if not segment then
     return
   end
-  segment.key, segment.reverse_key = key, known.other
-  segment.source, segment.destination = known.source, known.destination
+  segment.way = way
   local sender = ti.sender_of(segment)
   local connection = sender.connection
-  if carrier or flag(segment.flags, SYN) then
+  if carried or flag(segment.flags, SYN) then
     segment.options = ti.read_options(tvb, segment)
   end
-  connection.tracked = connection.tracked or carrier
+  connection.tracked = connection.tracked or carried
   local place, acked = ti.observe_connection(sender, segment)
-  local number = segment.number
   who[number], places[number], acked_places[number] = sender, nil, nil
   if (place and place >= POW30) or (acked and acked >= POW30) then
     places[number], acked_places[number] = place or nil, acked
@@ -137,10 +165,7 @@ local function observe(tvb, pinfo, raw, at, ip, key, known, carrier)
   local record = ti.judge(segment, sender)
   local confirms = connection.transport and connection.transport.confirmed_frame == number
   records[number] = (record.phase or #record.findings > 0 or confirms) and record or nil
-  local state = connection.handshake.state
-  connection.steady = steady(connection)
-  connection.quiet = not connection.tracked and OVER[state]
-  connection.decided = not ti.preferences.every_segment and DECIDED[state]
+  ti.sort(connection)
 end
 
 -- Methods of a TreeItem; looking them up costs more than calling them.
@@ -162,12 +187,47 @@ local function add_frame(tree, field, transport)
   end
 end
 
-local add48, difference48, uint64, int64 = ti.add48, ti.difference48, ti.uint64, ti.int64
+local add48, difference48, uint64, int64 = ti.add48, ti.difference48, UInt64.new, Int64.new
 
-local function add_position(tree, absolute, relative, anchor, origin, place)
-  local position = add48(anchor, place)
-  put(tree, absolute, uint64(position))
-  put(tree, relative, int64(difference48(position, origin)))
+-- One of the two numbers that a host's segments carry, its own or the one it acknowledges: where its place 0 lies in the
+-- stream, and the last position that was shown, as Wireshark takes it. The peer's gauge of the same stream often has it.
+local function new_gauge(anchor, origin)
+  return { anchor = anchor, origin = origin, before = difference48(anchor, origin) }
+end
+
+local function gauges(sender, transport)
+  local anchors, origins = transport.anchors, transport.connection.flow.transports[1].anchors
+  local forward, reverse = "forward", "reverse"
+  if sender.forward == transport.turned then
+    forward, reverse = reverse, forward
+  end
+  sender.sends = new_gauge(anchors[forward], origins[forward])
+  sender.acknowledges = new_gauge(anchors[reverse], origins[reverse])
+  local peer = sender.peer
+  if peer.sends then
+    sender.sends.twin, peer.acknowledges.twin = peer.acknowledges, sender.sends
+    sender.acknowledges.twin, peer.sends.twin = peer.sends, sender.acknowledges
+  end
+end
+
+local function add_position(tree, absolute, relative, gauge, place)
+  local twin = gauge.twin
+  if gauge.place == place then
+    -- as before
+  elseif twin and twin.place == place then
+    gauge.place, gauge.position, gauge.distance = place, twin.position, twin.distance
+  else
+    local position, distance = gauge.anchor + place, gauge.before + place
+    if position >= POW48 or position < 0 then
+      position = add48(gauge.anchor, place)
+    end
+    if distance >= POW47 or distance < -POW47 then
+      distance = difference48(position, gauge.origin)
+    end
+    gauge.place, gauge.position, gauge.distance = place, uint64(position), int64(distance)
+  end
+  set_generated(add(tree, absolute, gauge.position))
+  set_generated(add(tree, relative, gauge.distance))
 end
 
 local function add_finding(tree, one)
@@ -177,24 +237,23 @@ local function add_finding(tree, one)
   tree:add_proto_expert_info(experts[one.rule .. one.severity] or experts[one.rule .. "note"], text)
 end
 
-local number_field, previous_field, next_field = fields.transport, fields["transport.previous"], fields["transport.next"]
+local flow_field, number_field = fields.flow, fields.transport
+local previous_field, next_field = fields["transport.previous"], fields["transport.next"]
 local position, position_relative = fields.position, fields["position.relative"]
 local acknowledged, acknowledged_relative = fields.ack_position, fields["ack_position.relative"]
 
 local function draw_transport(tree, transport, sender, number, place, acked)
-  put(tree, number_field, transport.number)
+  set_generated(add(tree, number_field, transport.number))
   add_frame(tree, previous_field, transport.previous)
   add_frame(tree, next_field, transport.next)
-  local anchors, origins = transport.anchors, transport.connection.flow.transports[1].anchors
-  local own_anchor, own_origin, anchor, origin = anchors.forward, origins.forward, anchors.reverse, origins.reverse
-  if sender.forward == transport.turned then
-    own_anchor, own_origin, anchor, origin = anchor, origin, own_anchor, own_origin
+  if not sender.sends then
+    gauges(sender, transport)
   end
   if place then
-    add_position(tree, position, position_relative, own_anchor, own_origin, place)
+    add_position(tree, position, position_relative, sender.sends, place)
   end
   if acked then
-    add_position(tree, acknowledged, acknowledged_relative, anchor, origin, acked)
+    add_position(tree, acknowledged, acknowledged_relative, sender.acknowledges, acked)
   end
   if transport.confirmed_frame == number and transport.number > 1 then
     add_time(tree, "reconnect_time", transport.reconnect_time)
@@ -202,21 +261,25 @@ local function draw_transport(tree, transport, sender, number, place, acked)
   end
 end
 
--- The block on a frame: flow and transport, where it stands in both streams, what it breaks.
-local function draw(tvb, tree, number, sender, record, raw, at)
+-- The block on a frame: flow and transport, where it stands in both streams, what it breaks. The places are looked up
+-- where they are not given.
+local function draw(tvb, pinfo, tree, number, sender, record, place, acked)
   local connection = sender.connection
   local flow, transport = connection.flow, connection.transport
   local ended = not transport and OVER[connection.handshake.state]
   if not record and (not flow or ended) then
     return
   end
-  local block = tree:add(protocol, tvb(0, 0), "TI-flow analysis")
-  add, set_generated = add or block.add, set_generated or block.set_generated
+  add, set_generated = add or tree.add, set_generated or tree.set_generated
+  local block = add(tree, protocol, "TI-flow analysis")
   set_generated(block)
   if flow then
-    put(block, fields.flow, flow.index)
+    set_generated(add(block, flow_field, flow.index))
     if transport then
-      draw_transport(block, transport, sender, number, places_of(number, sender, raw, at))
+      if not place then
+        place, acked = places_of(number, sender, tvb, pinfo)
+      end
+      draw_transport(block, transport, sender, number, place, acked)
     elseif not ended and connection.resume then
       put(block, number_field, #flow.transports + 1)
       add_frame(block, previous_field, connection.resume.from)
@@ -259,47 +322,55 @@ local analysis = Proto.new("tiflow_analysis", "TI-flow analysis")
 -- This plugin's protocol, and the method of a tree that tells whether anybody wants to see it.
 local wanted, referenced
 
+-- What that method said on a first visit: there tshark gives the same answer all along, which Wireshark, where filters
+-- come and go, does not.
+local asked, changing = nil, gui_enabled()
+
 function analysis.dissector(tvb, pinfo, tree)
   local carried = carrier
   carrier = false
-  local raw, at, key, ip, size, source, destination = locate(tvb, pinfo)
-  if not raw then
-    return
-  end
-  local sender = senders[key]
-  local connection = sender and not carried and sender.connection
-  if connection and connection.quiet and (byte(raw, at + 14) or 0) % 4 < SYN then
-    return
-  end
-  local number = pinfo.number
   referenced = referenced or tree.referenced
+  local number = pinfo.number
   if number > latest or (number == latest and not pinfo.visited) then
     if number == latest then -- under a read filter several frames have one number, of which the last is kept
-      who[number], records[number] = nil, nil
+      who[number], places[number], acked_places[number], records[number] = nil, nil, nil, nil
     end
     latest = number
-    if connection and connection.decided and (byte(raw, at + 14) or 0) % 4 < SYN then
-      return
-    elseif connection and connection.steady and carry_on(tvb, pinfo, raw, at, ip, size, number, sender) then
-      if not referenced(tree, wanted) then
+    local raw, at, way, ip, size = recognize(tvb)
+    if raw and not carried then
+      local sender = way.steady
+      if sender then
+        local place, acked = carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
+        if place then
+          if asked == nil or changing then
+            asked = referenced(tree, wanted)
+          end
+          if asked then
+            draw(tvb, pinfo, tree, number, sender, nil, place, acked)
+          end
+          return
+        end
+      elseif way.ignored and NO_SYN[byte(raw, at + 14)] then
         return
       end
-    else
-      observe(tvb, pinfo, raw, at, ip, key, learn_ends(key, source, destination), carried)
     end
+    observe(tvb, pinfo, number, carried)
   end
-  sender = who[number]
+  local sender = who[number]
+  if not sender then
+    return
+  end
   local record = records[number]
   if record then
     summarize(pinfo, sender, record)
-  elseif not sender or not referenced(tree, wanted) then
+  elseif not referenced(tree, wanted) then
     return
   end
-  draw(tvb, tree, number, sender, record, raw, at)
+  draw(tvb, pinfo, tree, number, sender, record)
 end
 
 function analysis.init()
   ti.reset()
-  wanted = wanted or Dissector.get("tiflow")
+  wanted, asked = wanted or Dissector.get("tiflow"), nil
 end
 register_postdissector(analysis)

@@ -4,14 +4,17 @@ local byte, format, sub = string.byte, string.format, string.sub
 
 -- The captured payload of a segment of this stream, and how many octets of the stream come before it; nil for others.
 local function piece(tvb, pinfo, index, forward)
-  local raw, at, _, ip, size = ti.locate(tvb, pinfo)
-  local sender, place = ti.sender_in(pinfo.number, raw, at)
+  local sender, place = ti.sender_in(pinfo.number, tvb, pinfo)
   local transport = sender and sender.connection.transport
   if not transport or not place or sender.connection.flow.index ~= index
     or (sender.forward ~= transport.turned) ~= forward then
     return nil
   end
-  local segment = ti.read_segment(tvb, pinfo, raw, at, ip)
+  local raw, at, _, ip = ti.locate(tvb, pinfo)
+  local segment = raw and ti.read_segment(tvb, pinfo, raw, at, ip)
+  if not segment then
+    return nil
+  end
   local start = at + math.max(20, segment.header)
   local captured = math.min(segment.payload, tvb:len() - start)
   if captured <= 0 then
