@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Outcome, tiopt_process
+from tests.conftest import ROOT, Outcome, needs, tiopt_process
 from tioption.build.catalogue import SCENARIOS
 from tioption.cli.declare import MachineError
 from tioption.cli.decode import decode_file
@@ -130,27 +131,54 @@ def test_how_many_processes(files: list[Path]) -> None:
     assert workers(None, ["http://192.0.2.1/x", "http://192.0.2.1/y"], 1 << 60) == most
 
 
-def test_a_full_spool_waits_for_its_turn(tmp_path: Path) -> None:
-    """Two workers that may be 1,000 octets ahead."""
+@pytest.fixture
+def long(tmp_path: Path) -> list[str]:
+    """Captures whose rows are some 1.2 MB of JSON each."""
     names = []
     for number in range(5):
         path = tmp_path / f"{number}.pcap"
         path.write_bytes(RESUME.read_bytes()[:24] + RESUME.read_bytes()[24:] * 200)
         names.append(str(path))
+    return names
+
+
+def made_by_two(names: list[str], spool: int) -> bytes:
+    """What two workers make of the files, each of which may be so many octets ahead."""
     work = partial(decode_file, form="json", paper=False, kinds=DEFAULT_KINDS, every=True)
-    made = {}
-    for spool in (1000, 1 << 20):
-        mapping = Mapping(work, names, "utf-8", "strict", Progress(visible=False))
-        octets, done = b"", []
-        for event in mapped(mapping, 2, spool):
-            if isinstance(event, Stretch):
-                octets += b"".join(event.octets())
-            elif isinstance(event, Done):
-                done.append(event.number)
-        assert done == list(range(5))
-        made[spool] = octets
-    assert made[1000] == made[1 << 20]
-    assert made[1000].count(b"\n") == 5 * 200 * 19
+    octets, done = b"", []
+    for event in mapped(Mapping(work, names, "utf-8", "strict", Progress(visible=False)), 2, spool):
+        if isinstance(event, Stretch):
+            octets += b"".join(event.octets())
+        elif isinstance(event, Done):
+            assert event.outcome.lacking == ""
+            done.append(event.number)
+    assert done == list(range(len(names)))
+    return octets
+
+
+def test_a_full_spool_waits_for_its_turn(long: list[str]) -> None:
+    made = made_by_two(long, 1000)
+    assert made == made_by_two(long, 1 << 20)
+    assert made.count(b"\n") == 5 * 200 * 19
+
+
+@pytest.mark.parametrize("size", ["1m", "2m", "3m"])
+def test_a_full_disk_waits_for_its_turn(
+    long: list[str], size: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is room for none of the outputs, or for one or two of five."""
+    small = tmp_path / "small"
+    small.mkdir()
+    command = [needs("mount"), "-t", "tmpfs", "-o", f"size={size}", "tiopt-test", str(small)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("mounting a file system needs root")
+    try:
+        monkeypatch.setattr(tempfile, "tempdir", str(small))
+        made = made_by_two(long, 1 << 29)
+    finally:
+        subprocess.run([needs("umount"), str(small)], check=True)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert made == made_by_two(long, 1 << 29)
 
 
 def _lacking(file: str, out: object, reader: object) -> None:

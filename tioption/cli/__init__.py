@@ -38,7 +38,7 @@ _MODULES = {name: f"tioption.cli.{name}" for name in _COMMANDS}
 USAGE, UNREADABLE, LACKING = 2, 3, 4
 """Exit statuses of wrong usage, input not read to its end, and something the machine lacks."""
 
-_OBJECTS = 50_000
+OBJECTS = 50_000
 """Objects that may be made before garbage is looked for: more than start-up makes."""
 
 _INTERRUPTED, _BROKEN_PIPE, _INTERNAL = 130, 141, 70  # as a shell reports SIGINT and SIGPIPE; EX_SOFTWARE
@@ -88,7 +88,7 @@ def main(words: list[str] | None = None) -> int:
     if words is not None:
         return _main(words)
     # The process is ours and short: start-up makes no garbage that is worth looking for, and at the end nothing is.
-    gc.set_threshold(_OBJECTS)
+    gc.set_threshold(OBJECTS)
     status = _main(sys.argv[1:])
     gc.freeze()
     return status

@@ -24,11 +24,12 @@ from typing import Any, BinaryIO, Final, NamedTuple, TextIO
 from tioption.capture.compression import compression_of
 from tioption.cli.declare import MachineError
 from tioption.cli.files import only_here, size_of
-from tioption.cli.worker import FULL, GO, SPOOL, STRETCH, TURN, Outcome, Step, Task, Work
+from tioption.cli.worker import FULL, GO, SPOOL, TURN, Outcome, Step, Task, Work
 
 _AHEAD: Final = 2  # files per worker that may be begun before the first of them is done
 _DECOMPRESSION: Final = 16  # how much longer an octet takes that is to be decompressed
 _PIECE: Final = 1 << 20
+_RESERVED: Final = 1 << 16  # octets of a spool that are there from the start, so that who is ahead cannot take them all
 
 
 class Here(NamedTuple):
@@ -122,11 +123,11 @@ def _weight(file: str) -> int:
 class _Spooled:
     """What a worker has made of one file."""
 
-    def __init__(self, worker: _Worker) -> None:
+    def __init__(self, worker: _Worker, file: BinaryIO) -> None:
         self.worker = worker
-        self.file: BinaryIO = TemporaryFile()  # noqa: SIM115  closed when handed on
+        self.file = file
         self.available = self._taken = 0
-        self.full = False
+        self.full = self.short = False
         self.outcome: Outcome | None = None
 
     def pieces(self) -> Generator[Stretch, None, None]:
@@ -135,10 +136,10 @@ class _Spooled:
             begin, self._taken = self._taken, self.available
             yield Stretch(self.file.fileno(), begin, self._taken)
         if self.full:
-            if self._taken > STRETCH:
-                self.file.truncate(STRETCH)
+            if self.short:
+                self.file.truncate(_RESERVED)
             self.available = self._taken = 0
-            self.full = False
+            self.full = self.short = False
             self.worker.tell(GO)
 
 
@@ -192,6 +193,7 @@ class _Pool:
         self._room = spool
         self._workers: list[_Worker] = []
         self._spooled: dict[int, _Spooled] = {}
+        self._free: list[BinaryIO] = []  # the files of others that are done: what they hold is written over for less
         self._life, self._held = os.pipe()
         self._next = 0
         self._turn = 0
@@ -209,12 +211,14 @@ class _Pool:
             if spooled.outcome is None:
                 spooled.worker.tell(TURN)
             while True:
+                if spooled.short:
+                    self._free_space()
                 yield from spooled.pieces()
                 if spooled.outcome is not None:
                     break
                 self._hear()
                 self._hand_out()
-            spooled.file.close()
+            self._free.append(spooled.file)
             del self._spooled[turn]
             if spooled.outcome.lacking:
                 raise MachineError(spooled.outcome.lacking)
@@ -233,10 +237,25 @@ class _Pool:
                 if len(self._workers) >= self._jobs:
                     return
                 worker = self._begun()
-            spooled = self._spooled[self._next] = _Spooled(worker)
+            spooled = self._spooled[self._next] = _Spooled(worker, self._file(ahead=self._next > self._turn))
             task = Task(files[self._next], self._mapping.encoding, self._mapping.errors, self._room)
             worker.begin(self._next, task, spooled.file)
             self._next += 1
+
+    def _file(self, *, ahead: bool) -> BinaryIO:
+        """A file to keep output in, the largest of the free ones for a worker that will need much of it."""
+        self._free.sort(key=lambda file: os.fstat(file.fileno()).st_size)
+        if self._free:
+            return self._free.pop() if ahead else self._free.pop(0)
+        made = TemporaryFile()  # noqa: SIM115  closed when nobody needs it any more
+        with suppress(OSError, AttributeError):  # a full disk, or a system that has no such call
+            os.posix_fallocate(made.fileno(), 0, _RESERVED)
+        return made
+
+    def _free_space(self) -> None:
+        """Give back what no worker is using."""
+        while self._free:
+            self._free.pop().close()
 
     def _begun(self) -> _Worker:
         """Another worker. Ctrl-C is for this process alone, which then ends the others."""
@@ -271,8 +290,8 @@ class _Pool:
             spooled.outcome = message
             worker.number = None
         else:
-            assert message[0] == FULL
-            spooled.available = message[1]
+            kind, spooled.available, spooled.short = message
+            assert kind == FULL
             spooled.full = True
 
     def _lost(self, worker: _Worker) -> None:
@@ -286,7 +305,8 @@ class _Pool:
         file = self._mapping.files[worker.number]
         line = f"tiopt: {file}: expected the process that reads it to do so to its end, found {ended}\n"
         spooled = self._spooled[worker.number]
-        spooled.full, spooled.outcome = False, Outcome(errors=(line,))
+        spooled.full = spooled.short = False
+        spooled.outcome = Outcome(errors=(line,))
 
     def close(self) -> None:
         """End all workers; nothing is left of them."""
@@ -296,6 +316,7 @@ class _Pool:
         os.close(self._held)
         for spooled in self._spooled.values():
             spooled.file.close()
+        self._free_space()
 
 
 def mapped(mapping: Mapping, jobs: int, spool: int = SPOOL) -> Generator[Event, None, None]:

@@ -8,6 +8,7 @@ emptied. Its own: Step, FULL, Outcome.
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from multiprocessing.reduction import recv_handle
 from threading import Thread
 from typing import Any, Final, NamedTuple, TextIO
 
+from tioption.cli import OBJECTS
 from tioption.cli.reading import Reader, unsaid
 
 Work = Callable[[str, TextIO, Reader], Any]
@@ -112,16 +114,16 @@ class _Spool(RawIOBase):
         try:
             count = os.pwrite(self._descriptor, octets, self.written)
         except OSError as error:
-            if error.errno != errno.ENOSPC or self.written == 0:
+            if error.errno != errno.ENOSPC:
                 raise
-            self._wait()
-            return self.write(octets)
+            self._wait(short=True)
+            count = os.pwrite(self._descriptor, octets, 0)
         self.written += count
         return count
 
-    def _wait(self) -> None:
-        """Wait until the other process has taken everything."""
-        self._link.send((FULL, self.written))
+    def _wait(self, *, short: bool = False) -> None:
+        """Wait until the other process has taken everything, and where space is short has given back all it can."""
+        self._link.send((FULL, self.written, short))
         while (message := self._link.recv()) != GO:
             self._heard(message)
         self.written = 0
@@ -154,6 +156,7 @@ class _Steps:
 
 def serve(descriptor: int, life: int) -> None:
     """Work on one file after the other until the other process goes away, and with it the pipe `life`."""
+    gc.set_threshold(OBJECTS)
     Thread(target=_end_with, args=(life,), daemon=True).start()
     link = Connection(descriptor)
     try:
