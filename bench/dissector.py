@@ -4,7 +4,7 @@
 
 Nearly all packets are data or acknowledgments of flows, the plugin's worst case; and the same as plain TCP, of which it
 looks only at the first segments of each connection. Prints medians of processor time for each way to print a capture,
-and the ratio turn by turn.
+and the ratio turn by turn; beside it that of a post-dissector in Lua that does nothing, below which no plugin can get.
 """
 
 from __future__ import annotations
@@ -96,16 +96,23 @@ def _blanked(octets: bytes, markers: tuple[bytes, ...]) -> bytes:
     return octets
 
 
-def commands(capture_file: Path, script: Path, more: list[str]) -> dict[str, Command]:
-    """Both commands, without and with the plugin, as an ordinary user: every release loads scripts for one."""
+EMPTY = """\
+local nothing = Proto.new("nothing", "Nothing")
+function nothing.dissector() end
+register_postdissector(nothing)
+"""
+
+
+def commands(capture_file: Path, scripts: dict[str, Path], more: list[str]) -> dict[str, Command]:
+    """Without a script and with each, as an ordinary user: every release loads scripts for one."""
     words = ["tshark", "-n", "-r", str(capture_file), *more]
     if os.geteuid() == 0:
         words = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *words]
-    home = {"HOME": str(script.parent)}
-    return {
-        "without": Command(words, environment=home),
-        "with": Command([*words, "-X", f"lua_script:{script}"], environment=home),
+    home = {"HOME": str(capture_file.parent)}
+    loaded = {
+        name: Command([*words, "-X", f"lua_script:{script}"], environment=home) for name, script in scripts.items()
     }
+    return {"without": Command(words, environment=home), **loaded}
 
 
 def main() -> int:
@@ -120,18 +127,23 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tiopt-bench-") as name:
         home = Path(name)
         home.chmod(0o755)
-        script = home / "tiflow.lua"
-        script.write_text(plugin.render())
-        print(f"\nThe Wireshark plugin, {words.packets:,} packets: tshark without and with it")
-        print(f"  {'capture':10} {'way':24} {'cpu s':>8} {'cpu s':>8} {'ratio':>7}")
+        scripts = {"empty": home / "empty.lua", "plugin": home / "tiflow.lua"}
+        for script, text in zip(scripts.values(), (EMPTY, plugin.render()), strict=True):
+            script.write_text(text)
+        print(
+            f"\nThe Wireshark plugin, {words.packets:,} packets: tshark without, with an empty post-dissector, with it"
+        )
+        print(f"  {'capture':10} {'way':24} {'without':>8} {'empty':>16} {'plugin':>16}")
         for kind, octets in (("flows", capture(words.packets)), ("plain TCP", plain(words.packets))):
             path = home / "x.pcap"
             path.write_bytes(octets)
             for way, more in WAYS.items():
-                usages = interleaved(commands(path, script, more), words.runs)
-                without, loaded = (median(usage.cpu for usage in usages[name]) for name in ("without", "with"))
-                times = ratio(usages["without"], usages["with"])
-                print(f"  {kind:10} {way:24} {without:8.2f} {loaded:8.2f} {times:6.2f}x")
+                usages = interleaved(commands(path, scripts, more), words.runs)
+                without = usages["without"]
+                row = f"  {kind:10} {way:24} {median(usage.cpu for usage in without):7.2f}s"
+                for script_name in scripts:
+                    row += f" {median(usage.cpu for usage in usages[script_name]):7.2f}s {ratio(without, usages[script_name]):6.2f}x"
+                print(row)
     return 0
 
 

@@ -39,6 +39,14 @@ function ti.reset()
 end
 ti.reset()
 
+-- What reads an attribute of a Pinfo. Wireshark keeps such functions in its metatable, and looking one up for every
+-- packet costs more than calling it.
+local function reader(pinfo, name)
+  local readers = (getmetatable(pinfo) or {}).__getters
+  return readers and readers[name] or function(packet) return packet[name] end
+end
+local number_of, seconds_of
+
 -- Whether nothing but how far it has come can change in a connection as long as it only carries data.
 local function steady(connection)
   local resume = connection.resume
@@ -101,7 +109,7 @@ local function carry_on(tvb, pinfo, raw, at, ip, size, number, sender)
   if window > own.window then
     own.window = window
   end
-  sender.connection.last_seen = pinfo.rel_ts
+  sender.connection.last_seen = seconds_of(pinfo)
   who[number] = sender
   if near >= 1073741824 or place >= 1073741824 then -- beyond, a number alone no longer tells the place
     places[number], acked_places[number] = place, reached
@@ -329,8 +337,10 @@ local asked, changing = nil, gui_enabled()
 function analysis.dissector(tvb, pinfo, tree)
   local carried = carrier
   carrier = false
-  referenced = referenced or tree.referenced
-  local number = pinfo.number
+  if not number_of then
+    number_of, seconds_of, referenced = reader(pinfo, "number"), reader(pinfo, "rel_ts"), tree.referenced
+  end
+  local number = number_of(pinfo)
   if number > latest or (number == latest and not pinfo.visited) then
     if number == latest then -- under a read filter several frames have one number, of which the last is kept
       who[number], places[number], acked_places[number], records[number] = nil, nil, nil, nil
