@@ -142,7 +142,8 @@ def main() -> int:
                 without = usages["without"]
                 row = f"  {kind:10} {way:24} {median(usage.cpu for usage in without):7.2f}s"
                 for script_name in scripts:
-                    row += f" {median(usage.cpu for usage in usages[script_name]):7.2f}s {ratio(without, usages[script_name]):6.2f}x"
+                    taken = usages[script_name]
+                    row += f" {median(usage.cpu for usage in taken):7.2f}s {ratio(without, taken):6.2f}x"
                 print(row)
     return 0
 
