@@ -7,6 +7,8 @@ from struct import pack
 from typing import Final
 
 LINKTYPE_ETHERNET: Final = 1
+LINKTYPE_RAW: Final = 101
+"""IP without a link header, of either version."""
 _SNAPLEN: Final = 262144
 _MICROSECONDS, _NANOSECONDS = 0xA1B2C3D4, 0xA1B23C4D
 

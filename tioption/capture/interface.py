@@ -10,14 +10,22 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from ctypes import addressof, create_string_buffer
 from errno import ENETDOWN
 from struct import Struct, pack, unpack_from
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
-from tioption.capture.packet_filter import ETHERNET, SNAPSHOT, Step, assemble, encode, flow_option_filter
+from tioption.capture.packet_filter import ETHERNET, SNAPSHOT, encode, flow_option_filter
+from tioption.capture.packet_socket import (
+    AUXDATA,
+    ETH_P_ALL,
+    PACKET_AUXDATA,
+    PACKET_STATISTICS,
+    SOL_PACKET,
+    attach,
+    make_room,
+    silence,
+)
 from tioption.capture.reader import segments
 from tioption.capture.record import Record
 from tioption.capture.segment import CutSegment, Segment
@@ -29,14 +37,12 @@ ANY: Final = "any"
 """What stands for all interfaces together."""
 
 # What Python's socket module has no names for, on every architecture Linux has but Alpha, MIPS, PA-RISC and SPARC.
-_SO_RCVBUF_FORCE, _SO_ATTACH_FILTER, _SO_TIMESTAMPNS = 33, 26, 35
-_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 1, 6, 8
+_SO_TIMESTAMPNS: Final = 35
+_PACKET_ADD_MEMBERSHIP: Final = 1
 _PACKET_MR_PROMISC: Final = 1
-_ETH_P_ALL: Final = 3
 
 _RECEIVE_BUFFER: Final = 1 << 24
 _TIMESPEC: Final = Struct("@ll").unpack_from
-_AUXDATA: Final = Struct("=IIIHH").unpack_from  # status, octets on the wire, octets kept, link and network header
 
 _SLL2: Final = 276
 _LINK_TYPES: Final = dict.fromkeys(ETHERNET, 1) | {801: 105, 803: 127}
@@ -72,23 +78,20 @@ class Interface:
     def _opened(self, program: bytes) -> socket.socket:
         """The socket, which hears nothing before its filter stands."""
         # A socket of protocol 0 hears nothing until it is bound to one; but binding wants an interface.
-        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL) if self.name == ANY else 0)
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL) if self.name == ANY else 0)
         try:
             if self.name == ANY:
-                _silence(made)
-            _attach(made, program)
+                silence(made)
+            attach(made, program)
             made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-            made.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-            try:
-                made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUF_FORCE, _RECEIVE_BUFFER)
-            except PermissionError:  # needs CAP_NET_ADMIN; without it the system's limit holds
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            made.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+            make_room(made, _RECEIVE_BUFFER)
             if self.name != ANY:
-                made.bind((self.name, _ETH_P_ALL))
+                made.bind((self.name, ETH_P_ALL))
                 # What is for other hosts is heard, too, as on a mirror port; until the socket is closed.
                 membership = pack("@iHH8x", socket.if_nametoindex(self.name), _PACKET_MR_PROMISC, 0)
-                made.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, membership)
+                made.setsockopt(SOL_PACKET, _PACKET_ADD_MEMBERSHIP, membership)
         except BaseException:
             made.close()
             raise
@@ -106,7 +109,7 @@ class Interface:
 
     def statistics(self) -> Statistics:
         """The kernel's counts so far."""
-        passed, dropped = unpack_from("=II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+        passed, dropped = unpack_from("=II", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
         self._counted = Statistics(self._counted.passed + passed, self._counted.dropped + dropped)  # reading resets
         return self._counted
 
@@ -151,20 +154,6 @@ def interfaces() -> list[str]:
     return [name for _, name in socket.if_nameindex()]
 
 
-def _attach(made: socket.socket, program: bytes) -> None:
-    octets = create_string_buffer(program)
-    made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pack("@HP", len(program) // 8, addressof(octets)))
-
-
-def _silence(made: socket.socket) -> None:
-    """Hear nothing more, and forget what was heard so far."""
-    _attach(made, encode(assemble([Step("ret", 0)])))
-    with suppress(BlockingIOError):
-        while True:
-            made.recv(1, socket.MSG_DONTWAIT)
-    made.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
-
-
 def _record(number: int, data: bytes, ancillary: list[tuple[int, int, bytes]], address: Any) -> Record:
     """The frame with what the kernel says beside it: its time, its octets on the wire, where its network header is."""
     time_ns, length, network = None, len(data), 0
@@ -172,8 +161,8 @@ def _record(number: int, data: bytes, ancillary: list[tuple[int, int, bytes]], a
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC(octets)
             time_ns = seconds * 1_000_000_000 + nanoseconds
-        elif level == _SOL_PACKET and kind == _PACKET_AUXDATA:
-            _, length, _, _, network = _AUXDATA(octets)
+        elif level == SOL_PACKET and kind == PACKET_AUXDATA:
+            _, length, _, _, network = AUXDATA(octets)
     _, protocol, packet_type, hardware_type, hardware_address = address
     link_type = _LINK_TYPES.get(hardware_type)
     if link_type is not None:

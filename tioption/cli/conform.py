@@ -89,7 +89,7 @@ def _test(
     from secrets import randbits
 
     from tioption.conform import Run, Setting, Unreachable
-    from tioption.conform.case import SECOND
+    from tioption.endpoint.rtt import SECOND
     from tioption.network import drive
     from tioption.option import Variant
 

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tioption.cli.declare import Argument, Command, Flag, Option, UsageError
 from tioption.cli.host import OPTIONS, Settings, host, say
 from tioption.cli.host import run as run_host
 from tioption.cli.packets import addresses, port_number
 
 
-def run(  # noqa: PLR0913, PLR0917  every option is a parameter
-    words: list[str],
-    ipv4: bool,
-    ipv6: bool,
-    source: str | None,
-    variant: str,
-    plain: bool,
-    exec: str | None,  # noqa: A002
-    tun: list[str],
-    pcap: str | None,
-    log: str | None,
-    quiet: bool,
-    kind_d: int,
-    kind_c: int,
-) -> int:
-    """Converse with a host; return the exit status."""
+def run(words: list[str], ipv4: bool, ipv6: bool, source: str | None, **options: Any) -> int:
+    """Converse with a host, by the options of one on this machine; return the exit status."""
     if len(words) != 2:
         raise UsageError(f"expected a host and a port, found {' '.join(words)}")
-    settings = Settings(variant, plain, exec, tun, pcap, log, quiet, kind_d, kind_c)
     port = port_number(words[1])
-    return run_host(_connect(addresses(words[0], ipv4=ipv4, ipv6=ipv6), port, settings, source))
+    return run_host(_connect(addresses(words[0], ipv4=ipv4, ipv6=ipv6), port, Settings(**options), source))
 
 
 async def _connect(there: list[str], port: int, settings: Settings, source: str | None) -> int:

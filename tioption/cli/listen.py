@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tioption.cli.declare import Argument, Command, Flag, UsageError
 from tioption.cli.host import OPTIONS, Settings, host
@@ -15,24 +15,11 @@ if TYPE_CHECKING:
     from tioption.endpoint import FlowWriter
 
 
-def run(  # noqa: PLR0913, PLR0917  every option is a parameter
-    words: list[str],
-    keep: bool,
-    variant: str,
-    plain: bool,
-    exec: str | None,  # noqa: A002
-    tun: list[str],
-    pcap: str | None,
-    log: str | None,
-    quiet: bool,
-    kind_d: int,
-    kind_c: int,
-) -> int:
-    """Accept one conversation, or one after another; return the exit status."""
+def run(words: list[str], keep: bool, **options: Any) -> int:
+    """Accept one conversation, or one after another, by the options of a host; return the exit status."""
     if len(words) != 1:
         raise UsageError(f"expected a port, found {' '.join(words)}")
-    settings = Settings(variant, plain, exec, tun, pcap, log, quiet, kind_d, kind_c)
-    return run_host(_listen(port_number(words[0]), settings, keep=keep))
+    return run_host(_listen(port_number(words[0]), Settings(**options), keep=keep))
 
 
 async def _listen(port: int, settings: Settings, *, keep: bool) -> int:

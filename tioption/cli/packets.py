@@ -14,8 +14,6 @@ from tioption.cli.declare import MachineError, UsageError
 if TYPE_CHECKING:
     from tioption.network import RawPorts
 
-_LINKTYPE_RAW = 101
-
 
 def port_number(word: str) -> int:
     """The port that a number or the name of a service stands for; raises UsageError where there is none."""
@@ -54,13 +52,10 @@ def addresses(host: str, *, ipv4: bool, ipv6: bool) -> list[str]:
 
 def source_for(address: str) -> tuple[str, str]:
     """The address this machine would send from, and why there is none where it is ""."""
-    import socket
+    from tioption.network.addresses import routed_source
 
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as asking:
-            asking.connect((address, 9))  # sends nothing; the kernel looks for a route
-            return str(asking.getsockname()[0]), ""
+        return routed_source(address), ""
     except OSError as error:
         return "", (error.strerror or str(error)).lower()
 
@@ -123,12 +118,12 @@ class Carrier:
 @contextmanager
 def recording(name: str) -> Iterator[Callable[[int, bytes], object]]:
     """What writes packets into a capture file, each as it comes."""
-    from tioption.build.capture_file import file_header, record
+    from tioption.build.capture_file import LINKTYPE_RAW, file_header, record
 
     try:
         file = Path(name).open("wb", buffering=0)  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"--pcap {name}: {(error.strerror or str(error)).lower()}") from None
     with file:
-        file.write(file_header(_LINKTYPE_RAW, nanoseconds=True))
+        file.write(file_header(LINKTYPE_RAW, nanoseconds=True))
         yield lambda time_ns, packet: file.write(record(time_ns, packet))

@@ -26,9 +26,9 @@ def run(  # noqa: PLR0913, PLR0917  every option is a parameter
     kind_c: int,
 ) -> int:
     """Probe every port at every address of the host, print what was found as soon as it is; return the exit status."""
+    from tioption.endpoint.rtt import SECOND
     from tioption.option import Variant
     from tioption.probe import Settings
-    from tioption.probe.session import SECOND
 
     if len(words) < 2:
         raise UsageError("expected a host and at least one port, as in: tiopt probe example.net 443")

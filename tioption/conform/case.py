@@ -15,6 +15,8 @@ from typing import Final, TypeVar
 from tioption.capture.segment import ACK, FIN, PSH, RST
 from tioption.conform.outcome import Failed, NotApplicable
 from tioption.conform.transport import Arrival, Transport
+from tioption.endpoint.rtt import SECOND
+from tioption.handshake.handshake import new_flow_differences
 from tioption.handshake.values import RandomBits, first_half, initial_position
 from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, Tifid, Variant
 from tioption.packet import Ports
@@ -24,9 +26,10 @@ _T = TypeVar("_T")
 Script = Generator[int, None, _T]
 """A stretch of a check: yields until when it waits at the latest, returns what it was for."""
 
-SECOND: Final = 1_000_000_000
 _LEAST_QUIET: Final = 300_000_000
 _TRIES: Final = 3
+_WRONG: Final = {"tifid.first": "another first half", "tifid.second": "no second half", "tiack": "a wrong TIAck"}
+"""What a SYN-ACK has whose option differs in these fields from the one that the offer asks for."""
 
 
 @dataclass
@@ -384,8 +387,7 @@ def disagreement(offer: FlowOption, transport: Transport) -> str:
         "more than one option (OPT-04)": len(answer.flows) > 1,
         "the option of the other kind (EST-03)": flow.variant is not offer.variant,
         "the SYN's own option: an echo, not support (LEG-07)": flow == offer,
-        "another first half (EST-04)": flow.tifid.first != offer.tifid.first,
-        "no second half (EST-04)": flow.tifid.second == 0,
-        "a wrong TIAck (EST-05)": flow.tiack != offer.tiseq,
     }
-    return next((f"its SYN-ACK has {what}" for what, is_so in wrong.items() if is_so), "")
+    found = [what for what, is_so in wrong.items() if is_so]
+    found += [f"{_WRONG[one.field]} ({one.rule})" for one in new_flow_differences(offer, flow)]
+    return f"its SYN-ACK has {found[0]}" if found else ""

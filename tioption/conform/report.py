@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from tioption.build.capture_file import file_header, record
+from tioption.build.capture_file import LINKTYPE_RAW, file_header, record
 from tioption.conform.checks import UNTESTABLE
 from tioption.conform.outcome import Result, Verdict
 from tioption.conform.registry import Check
 from tioption.render.junit import Case, document
 from tioption.rules import RULES
 
-LINKTYPE_RAW: Final = 101
 _COLOURS: Final = {Verdict.PASS: "32", Verdict.FAIL: "1;31", Verdict.NOT_APPLICABLE: "2"}
 _SHORT: Final = {Verdict.PASS: "pass", Verdict.FAIL: "FAIL", Verdict.NOT_APPLICABLE: "n/a "}
 

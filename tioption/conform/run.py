@@ -14,11 +14,12 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Final
 
-from tioption.conform.case import SECOND, Case, Facts, Script, Setting, disagreement
+from tioption.conform.case import Case, Facts, Script, Setting, disagreement
 from tioption.conform.outcome import Failed, NotApplicable, Result, Unreachable, Verdict
 from tioption.conform.registry import Check
 from tioption.conform.transport import Arrival, Transport
-from tioption.endpoint.wire import read
+from tioption.endpoint.rtt import SECOND
+from tioption.endpoint.wire import understood
 from tioption.errors import ParseError
 from tioption.option import walk
 from tioption.packet import TCP, read_ip, read_tcp, write_ip
@@ -92,8 +93,7 @@ class Run:
             ip = read_ip(packet)
             if ip.protocol != TCP or (ip.source, ip.destination) != self._way:
                 return
-            _, header, _ = read_tcp(ip.source, ip.destination, ip.payload)
-            ports, segment = read(ip.source, ip.destination, ip.payload, self.setting.kinds)
+            ports, header, payload = read_tcp(ip.source, ip.destination, ip.payload)
         except ParseError:
             return
         running, transport = self._ports.get(ports.dport, (None, None))
@@ -103,7 +103,8 @@ class Run:
         running.packets.append((now, packet))
         running.case.advance(now)
         running.stirred = True
-        arrival = Arrival(segment, tuple(walk(header.options, None, self.setting.kinds)))
+        kinds = self.setting.kinds
+        arrival = Arrival(understood(header, payload, kinds), tuple(walk(header.options, None, kinds)))
         if ports.sport == self.setting.port:
             transport.take(arrival)
         else:

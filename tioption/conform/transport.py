@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from tioption.capture.segment import ACK, FIN, PSH, RST, SYN
+from tioption.endpoint.rtt import MS
 from tioption.endpoint.wire import TcpSegment
 from tioption.option import FlowOption, Kinds, TcpOption
 from tioption.packet import NOP, SACK_PERMITTED, Ports, TcpHeader, mss, timestamps, window_scale, write_tcp
@@ -18,7 +19,6 @@ from tioption.seq import SEQ32
 WINDOW: Final = 65535
 MSS: Final = 1220
 """Octets that every path carries, those of IPv6 (RFC 8200 §5)."""
-_MS: Final = 1_000_000
 
 
 class Arrival(NamedTuple):
@@ -116,7 +116,7 @@ class Transport:
 
     @property
     def _clock(self) -> int:
-        return SEQ32.add(self._clock_offset, self.now // _MS)
+        return SEQ32.add(self._clock_offset, self.now // MS)
 
     @property
     def stamped(self) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-_SECOND: Final = 1_000_000_000
+from tioption.endpoint.rtt import SECOND
 
 
 class Bucket:
@@ -15,17 +13,17 @@ class Bucket:
     def __init__(self, rate: int) -> None:
         """Begin full."""
         self.rate = rate
-        self._level = rate * _SECOND
+        self._level = rate * SECOND
         self._filled = 0
 
     def take(self, now: int) -> bool:
         """Whether one more may pass now."""
         elapsed = max(0, now - self._filled)
         self._filled = now
-        self._level = min(self.rate * _SECOND, self._level + min(elapsed, _SECOND) * self.rate)
-        if self._level < _SECOND:
+        self._level = min(self.rate * SECOND, self._level + min(elapsed, SECOND) * self.rate)
+        if self._level < SECOND:
             return False
-        self._level -= _SECOND
+        self._level -= SECOND
         return True
 
 

@@ -43,11 +43,19 @@ def read_icmp(packet: IpPacket) -> Complaint | None:
     else:
         return None
     what = f"unreachable, says the network (ICMP type {kind} code {code})"
-    return _quoted(octets[8:], size, what, hard, mtu)
+    quoted = quoted_segment(octets[8:], size)
+    if quoted is None:
+        return None
+    ports, at = quoted
+    return Complaint(ports, int.from_bytes(octets[12 + at : 16 + at], "big"), what, hard, mtu)
 
 
-def _quoted(quote: bytes, size: int, what: str, hard: bool, mtu: int | None) -> Complaint | None:
-    if len(quote) < (28 if size == 4 else 48):
+def quoted_segment(quote: bytes, size: int) -> tuple[Ports, int] | None:
+    """The ports of the TCP segment in a quoted packet whose addresses have `size` octets, and where it begins.
+
+    None where it is of another protocol, or less than 8 octets of the segment are quoted.
+    """
+    if len(quote) < 20:
         return None
     at = (quote[0] & 15) << 2 if size == 4 else 40
     protocol, addresses = (quote[9], 12) if size == 4 else (quote[6], 8)
@@ -55,5 +63,4 @@ def _quoted(quote: bytes, size: int, what: str, hard: bool, mtu: int | None) -> 
         return None
     source, destination = quote[addresses : addresses + size], quote[addresses + size : addresses + 2 * size]
     sport, dport = int.from_bytes(quote[at : at + 2], "big"), int.from_bytes(quote[at + 2 : at + 4], "big")
-    seq = int.from_bytes(quote[at + 4 : at + 8], "big")
-    return Complaint(Ports(source, sport, destination, dport), seq, what, hard, mtu)
+    return Ports(source, sport, destination, dport), at

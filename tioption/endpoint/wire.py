@@ -80,8 +80,13 @@ class TcpSegment(NamedTuple):
 def read(source: bytes, destination: bytes, octets: bytes, kinds: Kinds = DEFAULT_KINDS) -> tuple[Ports, TcpSegment]:
     """Ports and segment from the payload of an IP packet; raises ParseError where it is cut or damaged."""
     ports, header, payload = read_tcp(source, destination, octets)
+    return ports, understood(header, payload, kinds)
+
+
+def understood(header: TcpHeader, payload: bytes, kinds: Kinds = DEFAULT_KINDS) -> TcpSegment:
+    """The segment of a header and a payload, with the options that an endpoint understands."""
     segment = TcpSegment(header.seq, header.ack, header.flags, header.window, payload)
-    return ports, _with_options(segment, header.options, kinds) if header.options else segment
+    return _with_options(segment, header.options, kinds) if header.options else segment
 
 
 def _with_options(segment: TcpSegment, area: bytes, kinds: Kinds) -> TcpSegment:

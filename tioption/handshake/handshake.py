@@ -170,20 +170,13 @@ class Handshake:
 
     def _answer_differences(self, offer: FlowOption, answer: FlowOption) -> list[Difference]:
         """What is wrong with the SYN-ACK's option beside the SYN's."""
+        if not self.resumes:
+            return new_flow_differences(offer, answer)
         found = []
-        if self.resumes:
-            if answer.tifid != offer.tifid:
-                found.append(Difference("RES-01", "tifid", str(offer.tifid), str(answer.tifid)))
-            if answer.tiseq != offer.tiack:
-                found.append(Difference("MAP-04", "tiseq", f"{offer.tiack:012x}", f"{answer.tiseq:012x}"))
-            return found
-        if answer.tifid.first != offer.tifid.first:
-            expected, half = f"{offer.tifid.first:06x}", f"{answer.tifid.first:06x}"
-            found.append(Difference("EST-04", "tifid.first", expected, half))
-        if answer.tifid.second == 0:
-            found.append(Difference("EST-04", "tifid.second", "a half that is not zero", "000000"))
-        if answer.tiack != offer.tiseq:
-            found.append(Difference("EST-05", "tiack", f"{offer.tiseq:012x}", f"{answer.tiack:012x}"))
+        if answer.tifid != offer.tifid:
+            found.append(Difference("RES-01", "tifid", str(offer.tifid), str(answer.tifid)))
+        if answer.tiseq != offer.tiack:
+            found.append(Difference("MAP-04", "tiseq", f"{offer.tiack:012x}", f"{answer.tiseq:012x}"))
         return found
 
     def _classify_peer(self, segment: HandshakeSegment) -> tuple[Event | None, tuple[Difference, ...]]:
@@ -245,6 +238,19 @@ class Handshake:
             self._answer, self.answer = segment, segment.option
         elif event is Event.CONFIRM_RIGHT and self.confirmation is None:
             self.confirmation = segment.option
+
+
+def new_flow_differences(offer: FlowOption, answer: FlowOption) -> list[Difference]:
+    """What is wrong with a SYN-ACK's option beside that of the SYN of a new flow (EST-04, EST-05); not its kind."""
+    found = []
+    if answer.tifid.first != offer.tifid.first:
+        expected, half = f"{offer.tifid.first:06x}", f"{answer.tifid.first:06x}"
+        found.append(Difference("EST-04", "tifid.first", expected, half))
+    if answer.tifid.second == 0:
+        found.append(Difference("EST-04", "tifid.second", "a half that is not zero", "000000"))
+    if answer.tiack != offer.tiseq:
+        found.append(Difference("EST-05", "tiack", f"{offer.tiseq:012x}", f"{answer.tiack:012x}"))
+    return found
 
 
 def _passable(differences: tuple[Difference, ...]) -> bool:

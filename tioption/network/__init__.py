@@ -4,7 +4,7 @@ Linux. Everything here is a shell around a descriptor; what is sent and what bec
 that know neither sockets nor clocks (`Host`), and `drive` brings the two together.
 """
 
-from tioption.network.addresses import Addresses, Change, least_mtu, source_address
+from tioption.network.addresses import Addresses, Change, least_mtu, routed_source, source_address
 from tioption.network.device import Device, Host, Tap, drive
 from tioption.network.raw import RawPorts
 from tioption.network.tun import Tun, forwards
@@ -20,5 +20,6 @@ __all__ = [
     "drive",
     "forwards",
     "least_mtu",
+    "routed_source",
     "source_address",
 ]

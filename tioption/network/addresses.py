@@ -98,13 +98,18 @@ def _addresses(octets: bytes) -> Iterator[str]:
         yield str(ip_address(own))
 
 
+def routed_source(destination: str) -> str:
+    """The own address that the kernel would send from to this one; raises OSError where it has no route."""
+    family = socket.AF_INET6 if ":" in destination else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.connect((destination, 9))  # sends nothing
+        return str(asking.getsockname()[0]).partition("%")[0]
+
+
 def source_address(destination: bytes) -> bytes | None:
-    """The own address, 4 or 16 octets, that the kernel would send from to this one; None where it has no route."""
-    family = socket.AF_INET if len(destination) == 4 else socket.AF_INET6
+    """The same of addresses of 4 or 16 octets, None where there is no route: what a host's `route` asks for."""
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as asking:
-            asking.connect((str(ip_address(destination)), 9))  # sends nothing
-            return ip_address(asking.getsockname()[0].partition("%")[0]).packed
+        return ip_address(routed_source(str(ip_address(destination)))).packed
     except OSError:
         return None
 

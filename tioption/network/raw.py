@@ -11,21 +11,26 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import suppress
-from ctypes import addressof, create_string_buffer
 from ipaddress import ip_address
-from struct import Struct, pack
+from struct import pack
 from typing import Final
 
 from tioption.capture.packet_filter import Step, assemble, encode
+from tioption.capture.packet_socket import (
+    AUXDATA,
+    ETH_P_ALL,
+    NOTHING,
+    PACKET_AUXDATA,
+    SOL_PACKET,
+    attach,
+    make_room,
+    silence,
+)
 from tioption.checksum import checksum
 from tioption.packet import ICMP, ICMP6, TCP, pseudo_header
 
-_SO_ATTACH_FILTER: Final = 26
-_SOL_PACKET, _PACKET_AUXDATA = 263, 8
-_ETH_P_ALL, _IPV4, _IPV6 = 3, 0x0800, 0x86DD
+_IPV4, _IPV6 = 0x0800, 0x86DD
 _CSUM_NOT_READY: Final = 1 << 3
-_STATUS: Final = Struct("=I").unpack_from
-_SO_RCVBUFFORCE: Final = 33
 _RECEIVE_BUFFER: Final = 1 << 22
 _IDLE: Final = 900.0
 """Seconds after which a port that was claimed by sending from it, and is silent, is given back."""
@@ -78,11 +83,6 @@ def _hears(low: int, high: int) -> bytes:
     )
 
 
-def _attach(made: socket.socket, program: bytes) -> None:
-    octets = create_string_buffer(program)
-    made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pack("@HP", len(program) // 8, addressof(octets)))
-
-
 class RawPorts:
     """A device (`Device`) for ports of this machine's addresses; ports are claimed by name, or by sending from them.
 
@@ -98,18 +98,12 @@ class RawPorts:
         self._spoken: dict[tuple[bytes, int], float] = {}
         """When those that were claimed by sending from them were last sent from."""
         self._senders: dict[int, socket.socket] = {}
-        self._receiver = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
+        self._receiver = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         try:
-            _attach(self._receiver, encode(assemble([Step("ret", 0)])))
+            silence(self._receiver)
             self._receiver.setblocking(False)
-            with suppress(BlockingIOError):  # what came before the filter stood
-                while True:
-                    self._receiver.recv(1)
-            self._receiver.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-            try:
-                self._receiver.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
-            except PermissionError:  # needs CAP_NET_ADMIN; without it the system's limit holds
-                self._receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            self._receiver.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+            make_room(self._receiver, _RECEIVE_BUFFER)
             for family in (socket.AF_INET, socket.AF_INET6):
                 with suppress(OSError):  # a family the kernel does not have; claiming an address of it will say so
                     self._senders[4 if family == socket.AF_INET else 16] = _sender(family)
@@ -128,7 +122,7 @@ class RawPorts:
         family = socket.AF_INET if len(address) == 4 or 16 not in self._senders else socket.AF_INET6
         holder = socket.socket(family, socket.SOCK_STREAM)
         try:
-            _attach(holder, encode(assemble([Step("ret", 0)])))
+            attach(holder, NOTHING)
             if family == socket.AF_INET6:
                 holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(address)))
             holder.bind((str(ip_address(address)) if address else "", port))
@@ -139,7 +133,7 @@ class RawPorts:
         port = holder.getsockname()[1]
         self._claimed[address, port] = holder
         ports = [number for _, number in self._claimed]
-        _attach(self._receiver, _hears(min(ports), max(ports)))
+        attach(self._receiver, _hears(min(ports), max(ports)))
         return port
 
     def _has(self, address: bytes, port: int) -> bool:
@@ -160,18 +154,16 @@ class RawPorts:
             if where is not None and not self._has(*where):
                 continue
             for level, kind, octets in ancillary:
-                if level == _SOL_PACKET and kind == _PACKET_AUXDATA and _STATUS(octets)[0] & _CSUM_NOT_READY:
+                if level == SOL_PACKET and kind == PACKET_AUXDATA and AUXDATA(octets)[0] & _CSUM_NOT_READY:
                     return _with_checksum(packet)
             return packet
 
     def write(self, packet: bytes) -> bool:
         """Send a packet, from a port that is claimed for it where it is not yet; False where the kernel does not."""
-        ipv4 = packet[0] >> 4 == 4
-        source, destination = (packet[12:16], packet[16:20]) if ipv4 else (packet[8:24], packet[24:40])
-        header, protocol = ((packet[0] & 15) << 2, packet[9]) if ipv4 else (40, packet[6])
+        source, destination, protocol, at = _header(packet)
         try:
             if protocol == TCP:
-                port = int.from_bytes(packet[header : header + 2], "big")
+                port = int.from_bytes(packet[at : at + 2], "big")
                 now = time.monotonic()
                 if not self._has(source, port):
                     self._release_idle(now)
@@ -201,22 +193,26 @@ def _sender(family: socket.AddressFamily) -> socket.socket:
     return made
 
 
+def _header(packet: bytes) -> tuple[bytes, bytes, int, int]:
+    """Source and destination of an IP packet, the protocol of its payload, and where that begins."""
+    if packet[0] >> 4 == 4:
+        return packet[12:16], packet[16:20], packet[9], (packet[0] & 15) << 2
+    return packet[8:24], packet[24:40], packet[6], 40
+
+
 def _to(packet: bytes) -> tuple[bytes, int] | None:
     """Address and port a TCP segment goes to; None for what is no TCP."""
-    if packet[0] >> 4 == 4:
-        header = (packet[0] & 15) << 2
-        return (packet[16:20], int.from_bytes(packet[header + 2 : header + 4], "big")) if packet[9] == TCP else None
-    return (packet[24:40], int.from_bytes(packet[42:44], "big")) if packet[6] == TCP else None
+    _, destination, protocol, at = _header(packet)
+    return (destination, int.from_bytes(packet[at + 2 : at + 4], "big")) if protocol == TCP else None
 
 
 def _with_checksum(packet: bytes) -> bytes:
     """A segment whose checksum the sender's kernel has left to hardware that there is not."""
-    ipv4 = packet[0] >> 4 == 4
-    source, destination = (packet[12:16], packet[16:20]) if ipv4 else (packet[8:24], packet[24:40])
-    start = (packet[0] & 15) << 2 if ipv4 else 40
+    source, destination, protocol, at = _header(packet)
+    ipv4 = len(source) == 4
     end = int.from_bytes(packet[2:4], "big") if ipv4 else 40 + int.from_bytes(packet[4:6], "big")
-    if (packet[9] if ipv4 else packet[6]) != TCP or end - start < 20:
+    if protocol != TCP or end - at < 20:
         return packet
-    segment = packet[start : start + 16] + b"\0\0" + packet[start + 18 : end]
+    segment = packet[at : at + 16] + b"\0\0" + packet[at + 18 : end]
     value = checksum(pseudo_header(source, destination, TCP, len(segment)) + segment)
-    return packet[: start + 16] + pack("!H", value) + packet[start + 18 :]
+    return packet[: at + 16] + pack("!H", value) + packet[at + 18 :]

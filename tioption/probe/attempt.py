@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from tioption.capture.segment import ACK, RST, SYN
+from tioption.endpoint.rtt import MS
 from tioption.endpoint.wire import TcpSegment, write
+from tioption.handshake.handshake import new_flow_differences
 from tioption.layout import LENGTH
 from tioption.option import FlowOption, Kinds, TcpOption, counted_option, walk
 from tioption.packet import Ports, TcpHeader, write_ip
@@ -16,7 +18,6 @@ from tioption.probe.observed import Answer, Fate, Reply
 from tioption.probe.quotes import PADDING, Quote, padding
 from tioption.seq import SEQ32
 
-MS: Final = 1_000_000
 _WINDOW: Final = 64240
 _SCALE: Final = 7
 _HEADERS: Final = {4: 40, 16: 60}
@@ -161,12 +162,8 @@ class Attempt:
 
 def _rules(offer: FlowOption, answer: FlowOption) -> tuple[str, ...]:
     """The rules of a new flow that the SYN-ACK's option breaks."""
-    broken = {
-        "EST-03": answer.variant is not offer.variant,
-        "EST-04": answer.tifid.first != offer.tifid.first or not answer.tifid.second,
-        "EST-05": answer.tiack != offer.tiseq,
-    }
-    return tuple(rule for rule, is_broken in broken.items() if is_broken)
+    kind = ["EST-03"] if answer.variant is not offer.variant else []
+    return tuple(dict.fromkeys(kind + [one.rule for one in new_flow_differences(offer, answer)]))
 
 
 def _resume_rules(expected: FlowOption, answer: FlowOption) -> tuple[str, ...]:

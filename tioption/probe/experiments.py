@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+from tioption.endpoint.rtt import MS
 from tioption.handshake.values import first_half, initial_position
 from tioption.option import FlowOption, Tifid, Variant
-from tioption.probe.attempt import MS, Attempt
+from tioption.probe.attempt import Attempt
 from tioption.probe.observed import Answer, Confirmation, Fate, Hop, Reply, TargetSeen, VariantSeen
 from tioption.probe.quotes import Quote, compare
 from tioption.probe.session import OutOfTimeError, Session, Steps

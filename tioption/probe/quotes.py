@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from tioption.checksum import checksum
+from tioption.endpoint.icmp import quoted_segment
 from tioption.layout import LENGTH
 from tioption.option import DEFAULT_KINDS, Fault, FlowOption, Kinds, TcpOption, walk
-from tioption.packet import ICMP, ICMP6, TCP, IpPacket, Ports, pseudo_header
+from tioption.packet import ICMP, ICMP6, IpPacket, Ports, pseudo_header
 from tioption.probe.observed import Fate
 
 _EXPIRED, _EXPIRED_6 = 11, 3
@@ -78,16 +79,14 @@ def read_quote(packet: IpPacket) -> Quote | None:
 
 def _quote(router: bytes, what: str, quoted: bytes) -> Quote | None:
     ipv4 = quoted[0] >> 4 == 4
-    at = (quoted[0] & 15) << 2 if ipv4 else 40
-    if len(quoted) < at + 8 or at < 20 or (quoted[9] if ipv4 else quoted[6]) != TCP:
+    found = quoted_segment(quoted, 4 if ipv4 else 16)
+    if found is None:
         return None
-    source, destination = (quoted[12:16], quoted[16:20]) if ipv4 else (quoted[8:24], quoted[24:40])
+    ports, at = found
     end = int.from_bytes(quoted[2:4], "big") if ipv4 else 40 + int.from_bytes(quoted[4:6], "big")
     if end >= at + 20:  # some routers have changed the length in their quote
         quoted = quoted[:end]  # what follows is padding
-    header = quoted[at:]
-    ports = Ports(source, int.from_bytes(header[:2], "big"), destination, int.from_bytes(header[2:4], "big"))
-    return Quote(router, what, ports, int.from_bytes(quoted[4:6], "big") if ipv4 else None, header)
+    return Quote(router, what, ports, int.from_bytes(quoted[4:6], "big") if ipv4 else None, quoted[at:])
 
 
 def padding(stretches: list[TcpOption]) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any, Final, Literal, NamedTuple
 
+from tioption.endpoint.rtt import SECOND
 from tioption.probe.observed import Answer, Confirmation, Fate, Hop, Reply, TargetSeen, VariantSeen
 from tioption.probe.verdict import Judgement, Verdict, judge_target, judge_variants
 from tioption.render.values import address_text, peer_text
 
-_SECOND: Final = 1_000_000_000
 _HEAD: Final = len("unknown flow")
 
 Mood = Literal["good", "plain", "bad", "unknown", "detail"]
@@ -67,7 +67,7 @@ def _row(host: str, seen: TargetSeen, one: VariantSeen | None, judged: Judgement
         "again": _reply(one.again) if one is not None else None,
         "hops": [_hop(hop) for hop in one.hops] if one is not None else [],
         "packets": seen.packets,
-        "seconds": seen.duration / _SECOND,
+        "seconds": seen.duration / SECOND,
     }
 
 
@@ -101,7 +101,7 @@ def _hop(hop: Hop) -> dict[str, Any]:
 
 
 def _seconds(nanoseconds: int | None) -> float | None:
-    return None if nanoseconds is None else nanoseconds / _SECOND
+    return None if nanoseconds is None else nanoseconds / SECOND
 
 
 # Lines.
@@ -123,7 +123,7 @@ def lines(host: str, seen: TargetSeen) -> Iterator[Line]:
                 yield Line(4, "", note, "detail")
             yield from (Line(4, head.ljust(_HEAD), text, "detail") for head, text in _details(seen, one))
     packets = f"{seen.packets} packet{'s' if seen.packets != 1 else ''}"
-    yield Line(4, "", f"{packets} sent to {where} in {seen.duration / _SECOND:.2f} s", "detail")
+    yield Line(4, "", f"{packets} sent to {where} in {seen.duration / SECOND:.2f} s", "detail")
 
 
 def text(host: str, seen: TargetSeen) -> Iterator[str]:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeVar
 
 from tioption.capture.segment import RST
+from tioption.endpoint.rtt import MS, SECOND
 from tioption.errors import ParseError
 from tioption.handshake.values import RandomBits
 from tioption.option import DEFAULT_KINDS, FlowOption, Kinds, Variant
 from tioption.packet import ICMP, ICMP6, TCP, IpPacket, Ports, read_tcp
-from tioption.probe.attempt import MS, Attempt
+from tioption.probe.attempt import Attempt
 from tioption.probe.observed import Answer, TargetSeen
 from tioption.probe.quotes import read_quote
 
-SECOND: Final = 1_000_000_000
 _T = TypeVar("_T")
 
 PortSource = Callable[[int], int]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from tioption.conform.case import SECOND, Case, Flow, Script
+from tioption.conform.case import Case, Flow, Script
 from tioption.conform.checks.option import unknown_resume
 from tioption.conform.outcome import NotApplicable
 from tioption.conform.registry import Need, check
 from tioption.conform.transport import Transport
+from tioption.endpoint.rtt import SECOND
 from tioption.seq import SEQ48
 
 _DORMANT: Final = 2 * SECOND
