@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from random import Random
 
 from tioption.conform import CHECKS, Result, Run, Setting, Verdict
-from tioption.conform.case import SECOND
 from tioption.endpoint import Network, Stack, StackConfig
 from tioption.endpoint.isolation import IsolationBoundary
 from tioption.endpoint.link import Middlebox
+from tioption.endpoint.rtt import SECOND
 from tioption.network import Host
 from tioption.option import DEFAULT_KINDS, Kinds, Variant
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conform.hosts import CONFIG, Service, run_of, service, verdicts
+from tests.endpoint.hosts import Silent
 from tioption.capture.segment import ACK, FIN, PSH, RST, SYN
 from tioption.conform import CHECKS, Run, Verdict
 from tioption.endpoint import Stack
@@ -77,22 +78,6 @@ def test_only_some_and_what_they_leave() -> None:
         times = [time for time, _ in result.packets]
         assert times == sorted(times)
         assert len(times) >= 3
-
-
-class Silent:
-    """A host that answers nothing."""
-
-    def packets_to_send(self, now: int) -> list[bytes]:
-        return []
-
-    def receive_packet(self, packet: bytes, now: int) -> None:
-        pass
-
-    def next_timer(self) -> int | None:
-        return None
-
-    def handle_timer(self, now: int) -> None:
-        pass
 
 
 class Mad(Silent):

@@ -22,6 +22,22 @@ A, A2, B = "192.0.2.1", "192.0.2.9", "198.51.100.2"
 CONFIG = StackConfig(enabled=True)
 
 
+class Silent:
+    """A host that never says anything."""
+
+    def packets_to_send(self, now: int) -> list[bytes]:
+        return []
+
+    def receive_packet(self, packet: bytes, now: int) -> None:
+        pass
+
+    def next_timer(self) -> int | None:
+        return None
+
+    def handle_timer(self, now: int) -> None:
+        pass
+
+
 class Path:
     """A middlebox that a test tells what to do, segment by segment; it does nothing by itself."""
 

@@ -153,6 +153,22 @@ class Endpoint:
         return self.process.wait(patience)
 
 
+@contextmanager
+def conversing(
+    hosts: Routed,
+    folder: Path,
+    family: socket.AddressFamily = socket.AF_INET,
+    *,
+    both: Sequence[str] = (),
+    client: Sequence[str] = (),
+) -> Iterator[tuple[Endpoint, Endpoint]]:
+    """`tiopt connect` at the client and `tiopt listen` at the server, told more by words for both, or the client."""
+    with Endpoint(hosts.server, folder, "listen", "7000", *both) as there:
+        there.says("listening")
+        with Endpoint(hosts.client, folder, "connect", hosts.server.address(family), "7000", *both, *client) as here:
+            yield here, there
+
+
 def validated(*captures: Path, status: int = 0) -> str:
     """What `tiopt validate` says of captures, with the exit status expected."""
     command: Sequence[str] = (*TIOPT, "validate", *map(str, captures))

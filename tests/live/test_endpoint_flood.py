@@ -13,10 +13,7 @@ from random import Random
 from secrets import randbits, token_bytes
 from threading import Thread
 
-import pytest
-
-from tests.conftest import needs_root
-from tests.live.namespaces import Link, ip, link, tcpdump, wait_for
+from tests.live.namespaces import Link, ip, tcpdump, wait_for
 from tests.live.routed import Endpoint
 from tioption.capture.segment import SYN
 from tioption.endpoint import AsyncHost, FlowWriter, Stack, StackConfig, open_connection
@@ -29,17 +26,6 @@ from tioption.packet import Ports, write_ip
 FLOWS, SYNS, RATE = 2000, 50_000, 8000
 CLIENT = "10.66.1.9"
 MIB, SECOND = 1 << 20, 1_000_000_000
-
-
-@pytest.fixture(autouse=True)
-def root() -> None:
-    needs_root()
-
-
-@pytest.fixture
-def hosts() -> Iterator[Link]:
-    with link() as made:
-        yield made
 
 
 def _memory(pid: int) -> int:

@@ -9,17 +9,11 @@ from random import Random
 
 import pytest
 
-from tests.conftest import needs_root
 from tests.live.namespaces import ip, tcpdump
-from tests.live.routed import Endpoint, Routed, routed, validated
+from tests.live.routed import Routed, conversing, routed, validated
 
 HALF = 400_000
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
-
-
-@pytest.fixture(autouse=True)
-def root() -> None:
-    needs_root()
 
 
 def _transfer(
@@ -31,26 +25,24 @@ def _transfer(
     with (
         tcpdump(hosts.client, folder / "client.pcap"),
         tcpdump(hosts.server, folder / "server.pcap"),
-        Endpoint(hosts.server, folder, "listen", "7000") as server,
+        conversing(hosts, folder, family) as (client, server),
     ):
-        server.says("listening")
-        with Endpoint(hosts.client, folder, "connect", hosts.server.address(family), "7000") as client:
-            for number, (up, down) in enumerate(parts):
-                client.input.write(up)
-                server.input.write(down)
-                client.input.flush()
-                server.input.flush()
-                if number < breaks:
-                    server.has_written(HALF * number + HALF // 2)
-                    client.has_written(HALF * number + HALF // 2)
-                    lose()
-                    wait = f"carried on by connection {number + 2}"
-                    client.says(wait)
-                    server.says(wait)
-            client.input.close()
-            server.input.close()
-            assert (client.ends(), server.ends()) == (0, 0), client.said + server.said
-            said = client.said, server.said
+        for number, (up, down) in enumerate(parts):
+            client.input.write(up)
+            server.input.write(down)
+            client.input.flush()
+            server.input.flush()
+            if number < breaks:
+                server.has_written(HALF * number + HALF // 2)
+                client.has_written(HALF * number + HALF // 2)
+                lose()
+                wait = f"carried on by connection {number + 2}"
+                client.says(wait)
+                server.says(wait)
+        client.input.close()
+        server.input.close()
+        assert (client.ends(), server.ends()) == (0, 0), client.said + server.said
+        said = client.said, server.said
     assert server.output.read_bytes() == b"".join(up for up, _ in parts)
     assert client.output.read_bytes() == b"".join(down for _, down in parts)
     for point in ("client.pcap", "server.pcap"):

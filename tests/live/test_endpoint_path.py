@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import needs, needs_root
+from tests.conftest import needs
 from tests.live.namespaces import ip, tcpdump, wait_for
-from tests.live.routed import TIOPT, Endpoint, Routed, routed, validated
+from tests.live.routed import TIOPT, Endpoint, Routed, conversing, routed, validated
 
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 STRIPPED = {
@@ -23,29 +23,22 @@ STRIPPED = {
 """Which segments are stripped, and what the captures of client and server then show (LEG-01, LEG-02, LEG-03)."""
 
 
-@pytest.fixture(autouse=True)
-def root() -> None:
-    needs_root()
-
-
 def _talk(hosts: Routed, folder: Path, family: socket.AddressFamily) -> tuple[Endpoint, Endpoint]:
     """A line each way, and captures at both hosts."""
     with (
         tcpdump(hosts.client, folder / "client.pcap"),
         tcpdump(hosts.server, folder / "server.pcap"),
-        Endpoint(hosts.server, folder, "listen", "7000") as server,
+        conversing(hosts, folder, family) as (client, server),
     ):
-        server.says("listening")
-        with Endpoint(hosts.client, folder, "connect", hosts.server.address(family), "7000") as client:
-            # The opener is the first to speak, after its third ACK has come: else the data would be the third ACK.
-            server.says("connected")
-            for here, there in ((client, server), (server, client)):
-                here.input.write(b"a line\n")
-                here.input.flush()
-                there.has_written(7)
-            client.input.close()
-            server.input.close()
-            assert (client.ends(), server.ends()) == (0, 0), client.said + server.said
+        # The opener is the first to speak, after its third ACK has come: else the data would be the third ACK.
+        server.says("connected")
+        for here, there in ((client, server), (server, client)):
+            here.input.write(b"a line\n")
+            here.input.flush()
+            there.has_written(7)
+        client.input.close()
+        server.input.close()
+        assert (client.ends(), server.ends()) == (0, 0), client.said + server.said
     return client, server
 
 
@@ -75,18 +68,16 @@ def test_a_flow_whose_third_ack_was_stripped_ends_when_it_is_resumed(tmp_path: P
     with routed() as hosts:
         hosts.open()
         hosts.strip(*STRIPPED["ack"][0])
-        with Endpoint(hosts.server, tmp_path, "listen", "7000") as server:
-            server.says("listening")
-            with Endpoint(hosts.client, tmp_path, "connect", hosts.server.ipv4, "7000") as client:
-                client.says("connected, flow")
-                server.says("connected, plain TCP")
-                _signal(client, signal.SIGUSR1)
-                client.says("a resume has failed")
-                client.input.write(b"and still it goes on\n")
-                client.input.close()
-                server.has_written(21)
-                server.input.close()
-                assert (client.ends(), server.ends()) == (0, 0)
+        with conversing(hosts, tmp_path) as (client, server):
+            client.says("connected, flow")
+            server.says("connected, plain TCP")
+            _signal(client, signal.SIGUSR1)
+            client.says("a resume has failed")
+            client.input.write(b"and still it goes on\n")
+            client.input.close()
+            server.has_written(21)
+            server.input.close()
+            assert (client.ends(), server.ends()) == (0, 0)
 
 
 def test_control_is_nothing_for_a_host_that_does_not_know_it(tmp_path: Path) -> None:
@@ -108,18 +99,16 @@ def test_control_is_nothing_for_a_host_that_does_not_know_it(tmp_path: Path) -> 
 def test_flow_c(tmp_path: Path) -> None:
     with routed() as hosts:
         hosts.open()
-        with Endpoint(hosts.server, tmp_path, "listen", "7000", "--variant", "flow-c") as server:
-            server.says("listening")
-            words = ("connect", hosts.server.ipv4, "7000", "--variant", "flow-c", "--pcap", str(tmp_path / "own.pcap"))
-            with Endpoint(hosts.client, tmp_path, *words) as client:
-                client.says("connected, flow")
-                _signal(client, signal.SIGUSR1)
-                client.says("carried on by connection 2")
-                client.input.write(b"control\n")
-                client.input.close()
-                server.has_written(8)
-                server.input.close()
-                assert (client.ends(), server.ends()) == (0, 0)
+        both, recorded = ("--variant", "flow-c"), ("--pcap", str(tmp_path / "own.pcap"))
+        with conversing(hosts, tmp_path, both=both, client=recorded) as (client, server):
+            client.says("connected, flow")
+            _signal(client, signal.SIGUSR1)
+            client.says("carried on by connection 2")
+            client.input.write(b"control\n")
+            client.input.close()
+            server.has_written(8)
+            server.input.close()
+            assert (client.ends(), server.ends()) == (0, 0)
     judged = validated(tmp_path / "own.pcap")
     assert "established  flow-c" in judged
     assert "resumed  flow-c" in judged

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -13,23 +12,12 @@ from threading import Thread
 
 import pytest
 
-from tests.conftest import needs, needs_root
-from tests.live.namespaces import PATIENCE, Host, Link, link, tcpdump, wait_for
+from tests.conftest import needs
+from tests.live.namespaces import PATIENCE, Host, Link, tcpdump, wait_for
 from tests.live.routed import TIOPT, Endpoint, validated
 
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 MEGABYTES = 100
-
-
-@pytest.fixture(autouse=True)
-def root() -> None:
-    needs_root()
-
-
-@pytest.fixture
-def hosts() -> Iterator[Link]:
-    with link() as made:
-        yield made
 
 
 def _inside(host: Host, *words: str) -> list[str]:

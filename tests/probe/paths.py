@@ -69,22 +69,6 @@ class Change:
         return [] if changed is None else [(0, way, changed)]
 
 
-class Silence:
-    """A host that never says anything."""
-
-    def packets_to_send(self, now: int) -> list[bytes]:
-        return []
-
-    def receive_packet(self, packet: bytes, now: int) -> None:
-        pass
-
-    def next_timer(self) -> int | None:
-        return None
-
-    def handle_timer(self, now: int) -> None:
-        pass
-
-
 def server(*variants: Variant, enabled: bool = True, option: bool = True, port: int = PORT) -> Stack:
     """A host that speaks the option, with a listener of a variant at each port from `port` on."""
     random = Random(3)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.probe.paths import CLIENT, PORT, SECOND, SERVER, Change, Router, Run, Silence, boxes, probe, server
+from tests.endpoint.hosts import Silent
+from tests.probe.paths import CLIENT, PORT, SECOND, SERVER, Change, Router, Run, boxes, probe, server
 from tioption.capture.segment import ACK, RST, SYN
 from tioption.endpoint.link import Middlebox, Way
 from tioption.middlebox.packet import Packet
@@ -84,7 +85,7 @@ class TestVerdicts:
         assert (run.verdicts, run.seen.packets) == (["closed"], 1)
 
     def test_of_silence(self, ipv6: bool) -> None:
-        run = probe(Silence(), *routed(), ipv6=ipv6)
+        run = probe(Silent(), *routed(), ipv6=ipv6)
         assert (run.verdicts, run.seen.packets, run.seen.duration) == (["unreachable"], 3, 4 * SECOND)
 
     def test_of_a_path_that_is_too_long(self, ipv6: bool) -> None:
@@ -320,7 +321,7 @@ class TestDetails:
         run = probe(server(), *routed("drop-unknown"), timeout=3 * SECOND, variants=BOTH)
         assert run.verdicts == ["inconclusive", "inconclusive"]
         assert "--timeout" in run.judgements[0].text
-        assert probe(Silence(), timeout=SECOND).verdicts == ["inconclusive"]
+        assert probe(Silent(), timeout=SECOND).verdicts == ["inconclusive"]
 
     def test_where_it_comes_from_and_goes_to(self) -> None:
         seen = probe(server(), *routed()).seen

@@ -8,7 +8,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.probe.paths import CLIENT, PORT, SECOND, SERVER, Silence, probe, server
+from tests.endpoint.hosts import Silent
+from tests.probe.paths import CLIENT, PORT, SECOND, SERVER, probe, server
 from tioption.capture.segment import ACK, RST, SYN
 from tioption.endpoint.link import Network
 from tioption.middlebox.packet import Packet
@@ -20,7 +21,7 @@ from tioption.probe.report import rows, text
 BOTH = (Variant.FLOW_D, Variant.FLOW_C)
 
 
-class Hostile(Silence):
+class Hostile(Silent):
     """Answers every packet as a script says, with segments that fit and others that do not, and with noise."""
 
     def __init__(self, script: list[tuple[int, bytes, bool, int]]) -> None:
@@ -133,7 +134,7 @@ def test_addresses_side_by_side() -> None:
     random, local = Random(1), count(40000)
     targets = [Target(f"198.51.100.{number}", PORT, CLIENT) for number in range(1, 41)]
     prober = Prober(targets, Settings(), bits=random.getrandbits, claim=lambda _: next(local))
-    network = Network(prober, Silence())
+    network = Network(prober, Silent())
     begin = network.now
     assert network.run(begin + 60 * SECOND, lambda: prober.done)
     assert network.now - begin == 3 * 4 * SECOND  # 16 at a time

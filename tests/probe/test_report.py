@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.probe.paths import CLIENT, PORT, SERVER, Router, Silence, probe, server
+from tests.endpoint.hosts import Silent
+from tests.probe.paths import CLIENT, PORT, SERVER, Router, probe, server
 from tioption.option import Variant
 from tioption.probe import Answer, Reply, TargetSeen
 from tioption.probe.report import lines, rows, text
@@ -42,7 +43,7 @@ def test_a_path_that_strips() -> None:
 
 
 def test_a_target_that_is_not_there() -> None:
-    assert "".join(text(SERVER, probe(Silence()).seen)) == (
+    assert "".join(text(SERVER, probe(Silent()).seen)) == (
         "198.51.100.2:443  unreachable: Nothing answers, in 3 transmissions, even without the option.\n"
         "    3 packets sent to 198.51.100.2:443 in 4.00 s\n"
     )

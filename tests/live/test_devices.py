@@ -12,23 +12,11 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.conftest import needs_root
-from tests.live.namespaces import Host, Link, ip, link, wait_for
+from tests.live.namespaces import Host, Link, ip, wait_for
 from tioption.capture.segment import ACK, RST, SYN
 from tioption.endpoint.wire import TcpSegment, read, write
 from tioption.network import Addresses, Change, Device, RawPorts, Tun, drive, forwards, least_mtu, raw, source_address
 from tioption.packet import TCP, Ports, read_ip, write_ip
-
-
-@pytest.fixture(autouse=True)
-def root() -> None:
-    needs_root()
-
-
-@pytest.fixture
-def hosts() -> Iterator[Link]:
-    with link() as made:
-        yield made
 
 
 def _packet(source: str, sport: int, destination: str, dport: int, segment: TcpSegment) -> bytes:
