@@ -127,8 +127,8 @@ Positions are exact where the handshake of the transport is in the capture. The 
 512 octets of a frame; of a datagram in fragments the first counts, as in `tiopt decode`. Where two TCP headers lie in
 each other, the inner one counts.
 
-On a capture of nothing but flows `tshark -r` takes about 1.4 times as long with the plugin, with `-2` about 1.6 times,
-and with `-T fields` or `-V`, where nine fields are made for every segment, 1.7 times; on plain TCP 1.4 times.
+On a capture of nothing but flows `tshark -r` takes about 1.5 times as long with the plugin, with `-2` about 1.6 times,
+and with `-T fields` or `-V`, where nine fields are made for every segment, 1.9 times; on plain TCP 1.4 times.
 `make bench` measures it. Unlike `tiopt validate`, Wireshark keeps every connection of a capture in memory, and so does
 the plugin.
 """
